@@ -1,0 +1,73 @@
+"""What every firewall backend offers to the enforcer.
+
+The calls are synchronous and may wait for the kernel; the enforcer makes them in a worker thread, one at a time.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from f2b.addresses import Offender
+from f2b.config.settings import WallSettings
+from f2b.model import Ban
+
+
+@dataclass(frozen=True, slots=True)
+class JailWall:
+    """What the wall must know of a jail: its look, and who is let through whatever is banned."""
+
+    name: str
+    settings: WallSettings
+    ignored: tuple[Offender, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Keep out; also used to move the end of a ban that is already there."""
+
+    ban: Ban
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Let in again. Removing what is not there is no error."""
+
+    jail: str
+    offender: Offender
+
+
+Operation = Put | Remove
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An operation that the kernel will not take, and why. The others of the same call were carried out."""
+
+    operation: Operation
+    why: str
+
+
+class Backend(Protocol):
+    """A firewall that bans. Raises ActionError (retry or not), NotPermittedError or ForeignWallError."""
+
+    name: str
+
+    def start(
+        self, jails: Sequence[JailWall], own: Sequence[Offender], bans: Iterable[Ban], now: float
+    ) -> list[Refused]:
+        """Make the kernel hold these jails and exactly these bans.
+
+        May be repeated at any time (start, reload, reconcile): structure is replaced in one transaction, and nothing
+        that is banned before and after is let through meanwhile.
+        """
+
+    def set_own(self, own: Sequence[Offender]) -> None:
+        """Replace the host's own addresses, which are let through whatever is banned."""
+
+    def apply(self, operations: Sequence[Operation], now: float) -> list[Refused]:
+        """Carry out the operations in their order, in as few transactions as possible."""
+
+    def lift(self) -> None:
+        """Take the whole wall down; no error when nothing of ours is there."""
+
+    def close(self) -> None: ...

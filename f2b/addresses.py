@@ -1,0 +1,90 @@
+"""Addresses and networks as values: parsed once at the edge, compared and hashed as plain tuples below it."""
+
+from enum import IntEnum
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
+from typing import NamedTuple
+
+
+class Family(IntEnum):
+    """Address family, numbered as admins say it."""
+
+    INET = 4
+    INET6 = 6
+
+    @property
+    def bits(self) -> int:
+        return 32 if self is Family.INET else 128
+
+
+class Offender(NamedTuple):
+    """An address or a network. ``packed`` has its host bits cleared, in network byte order."""
+
+    family: Family
+    packed: bytes
+    prefix: int
+
+    @property
+    def is_host(self) -> bool:
+        return self.prefix == self.family.bits
+
+    def masked(self, prefix: int) -> "Offender":
+        """The network of that length around it; itself when it is that wide already."""
+        if prefix >= self.prefix:
+            return self
+        return Offender(self.family, mask(self.packed, prefix), prefix)
+
+    def covers(self, other: "Offender") -> bool:
+        """Say whether every address of `other` is one of ours."""
+        return (
+            self.family is other.family
+            and self.prefix <= other.prefix
+            and mask(other.packed, self.prefix) == self.packed
+        )
+
+    def __str__(self) -> str:
+        address = str(ip_address(self.packed))
+        return address if self.is_host else f"{address}/{self.prefix}"
+
+
+def mask(packed: bytes, prefix: int) -> bytes:
+    """Clear all bits after the first `prefix`."""
+    size = len(packed)
+    drop = size * 8 - prefix
+    return ((int.from_bytes(packed) >> drop) << drop).to_bytes(size)
+
+
+def parse(text: str) -> Offender:
+    """Read an address or a network (``192.0.2.7``, ``[2001:db8::1]``, ``198.51.100.0/24``).
+
+    Host bits of a network are cleared and an IPv4-mapped IPv6 address is its IPv4 address, as in fail2ban.
+    Raises ValueError: a number alone, a zone index, leading zeros and host names are no addresses.
+    """
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    if text.isdigit() or "%" in text:
+        raise ValueError(f"{text!r} is neither an address nor a network")
+    interface = ip_interface(text)
+    prefix = interface.network.prefixlen
+    if isinstance(interface, IPv6Interface):
+        mapped = interface.ip.ipv4_mapped
+        if mapped is not None and prefix >= 96:
+            return _offender(mapped, prefix - 96)
+        return _offender(interface.ip, prefix)
+    assert isinstance(interface, IPv4Interface)
+    return _offender(interface.ip, prefix)
+
+
+@lru_cache(maxsize=4096)
+def parse_host(text: str) -> Offender | None:
+    """Read a single address out of a log line; None for anything that is not exactly one address."""
+    try:
+        offender = parse(text)
+    except ValueError:
+        return None
+    return offender if offender.is_host and "/" not in text else None
+
+
+def _offender(address: IPv4Address | IPv6Address, prefix: int) -> Offender:
+    family = Family.INET if address.version == 4 else Family.INET6
+    return Offender(family, mask(address.packed, prefix), prefix)

@@ -1,0 +1,109 @@
+"""What can be set: the frozen values that the rest of f2b reads, and the one table that names, parses and explains them.
+
+Times are seconds. `bantime` None means for ever.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from f2b.addresses import Offender
+from f2b.errors import Origin
+
+
+class Located(NamedTuple):
+    """A text of the admin with the place where it stands."""
+
+    text: str
+    origin: Origin
+
+
+class Feed(StrEnum):
+    """Where a filter's failures come from."""
+
+    JOURNAL = "journal"
+    BANS = "bans"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterSettings:
+    """A filter after interpolation and tag substitution; `<HOST>` and the other regex tags are still in it."""
+
+    name: str
+    failregex: tuple[Located, ...] = ()
+    ignoreregex: tuple[Located, ...] = ()
+    prefregex: Located | None = None
+    journalmatch: tuple[Located, ...] = ()
+    feed: Feed = Feed.JOURNAL
+    maxsessions: int = 10_000
+
+
+class Blocktype(StrEnum):
+    """What the kernel does with a banned offender's packets."""
+
+    DROP = "drop"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WallSettings:
+    """How a jail's bans look in the firewall. No ports: all ports; no protocols: all protocols."""
+
+    backend: str = "nftables"
+    ports: tuple[tuple[int, int], ...] = ()
+    protocols: tuple[str, ...] = ()
+    blocktype: Blocktype = Blocktype.DROP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JailSettings:
+    """One enabled jail."""
+
+    name: str
+    filter: FilterSettings
+    wall: WallSettings = field(default_factory=WallSettings)
+    maxretry: int = 5
+    findtime: float = 600
+    bantime: float | None = 600
+    ignoreip: tuple[Offender, ...] = ()
+    ignoreself: bool = True
+    ipv4prefix: int = 32
+    ipv6prefix: int = 64
+    maxoffenders: int = 200_000
+    maxbans: int = 500_000
+    origin: Origin = Origin("", 0)
+
+
+class Latency(StrEnum):
+    """How eagerly the journal is polled."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    QUIET = "quiet"
+
+
+class OnStop(StrEnum):
+    """What a stopping daemon does with its bans."""
+
+    KEEP = "keep"
+    LIFT = "lift"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonSettings:
+    """The settings of f2b.conf."""
+
+    socket: Path = Path("/run/f2b/f2b.sock")
+    dbfile: Path = Path("/var/lib/f2b/f2b.sqlite3")
+    dbpurgeage: float = 86400
+    journal: str = "system"  # system | namespace:NAME | an absolute directory
+    latency: Latency = Latency.BALANCED
+    loglevel: str = "INFO"
+    logtarget: str = "auto"  # auto | journal | stderr
+    table: str = "f2b-table"
+    hook: str = "prerouting"  # prerouting | input
+    onstop: OnStop = OnStop.KEEP
+    read_groups: tuple[str, ...] = ("f2b",)
+    change_groups: tuple[str, ...] = ()

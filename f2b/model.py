@@ -1,0 +1,121 @@
+"""The values that travel from the journal to the wall: frozen, without I/O and without a clock.
+
+Times are seconds since the epoch, as floats; a time never comes from a clock here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from f2b.addresses import Offender
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far the journal is read. Without a cursor nothing was read yet: the next entry is the first from `time`."""
+
+    cursor: str | None
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One journal record. A field that occurs more than once has a list of values."""
+
+    cursor: str
+    time: float
+    fields: Mapping[str, bytes | list[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One entry that a failregex matched."""
+
+    address: Offender
+    time: float
+    cursor: str
+    session: str | None = None
+    user: str | None = None
+
+
+class Source(StrEnum):
+    """Who asked for a ban."""
+
+    COUNTED = "counted"
+    HAND = "hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """An offender kept out of a jail's services from `start` until `until` (None: for ever).
+
+    `start` is the time of the failure that tipped it, `offence` the how-many-th ban of this offender in this jail,
+    `session` that of the tipping failure: its later lines start no new count.
+    """
+
+    jail: str
+    offender: Offender
+    start: float
+    until: float | None
+    offence: int = 1
+    source: Source = Source.COUNTED
+    failures: int = 0
+    session: str | None = None
+
+    def lasts(self, now: float) -> bool:
+        return self.until is None or self.until > now
+
+
+class Reason(StrEnum):
+    """Why a ban ended."""
+
+    EXPIRED = "expired"
+    UNBAN = "unban"
+    JAIL_GONE = "jail gone"
+    IGNORED = "ignored"
+    CEILING = "ceiling"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A failure of a jail. `counts` is False for one that can add to no new ban (its offender is banned)."""
+
+    jail: str
+    offender: Offender
+    failure: Failure
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Banned:
+    """A new ban. Not to be enforced when its end was already past at the time of the decision."""
+
+    ban: Ban
+    enforce: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Prolonged:
+    """A failure of a banned offender moved the end of its ban."""
+
+    ban: Ban
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """A ban ended at `at`."""
+
+    ban: Ban
+    reason: Reason
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forgiven:
+    """The failures of an offender no longer count (an unban by hand clears them)."""
+
+    jail: str
+    offender: Offender
+
+
+Decision = Found | Banned | Prolonged | Lifted | Forgiven
