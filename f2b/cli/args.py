@@ -1,0 +1,99 @@
+"""The command line: what can be typed, and what ``--help`` says about it."""
+
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Never
+
+from f2b import __version__
+from f2b.errors import Exit
+
+CONFIG = Path("/etc/f2b")
+
+EPILOG = """\
+Without a command, f2b shows the banned addresses of every jail.
+
+exit status: 0 done; 1 the answer is no; 64 wrong usage; 69 the daemon is not running;
+70 a bug; 77 not permitted; 78 error in the configuration"""
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> Never:
+        self.exit(Exit.USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def parse(argv: Sequence[str]) -> Namespace:
+    """Exits with status 64 on wrong usage."""
+    parser = _Parser(
+        prog="f2b",
+        description="Ban whoever fails to log in too often.",
+        epilog=EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    _add_options(parser)
+    parser.add_argument("-V", "--version", action="version", version=f"f2b {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, text: str) -> ArgumentParser:
+        parser = commands.add_parser(name, help=text, description=text)
+        # What stood before the command must survive the defaults of the command's own parser.
+        _add_options(parser, default=SUPPRESS)
+        return parser
+
+    run = command("run", "Read the journal and ban: the daemon, in the foreground.")
+    run.add_argument(
+        "--takeover", action="store_true", help="replace a firewall table that is not ours"
+    )
+    status = command("status", "Show the daemon and its jails, or one jail with its bans.")
+    status.add_argument("jail", nargs="?", metavar="JAIL")
+    ban = command(
+        "ban", "Ban addresses or networks by hand, in jail custom or the one named first."
+    )
+    ban.add_argument(
+        "words",
+        nargs="+",
+        metavar="[JAIL] ADDRESS",
+        help="192.0.2.7, 2001:db8::1, 198.51.100.0/24",
+    )
+    ban.add_argument(
+        "-t",
+        "--time",
+        metavar="DURATION",
+        help="how long: 10m, 1d12h, -1 for ever (default: the jail's)",
+    )
+    ban.add_argument("--force", action="store_true", help="ban even what would lock you out")
+    unban = command("unban", "Lift bans, in every jail.")
+    unban.add_argument("addresses", nargs="*", metavar="ADDRESS")
+    unban.add_argument("--all", action="store_true", dest="everything", help="lift every ban")
+    unban.add_argument("--jail", metavar="JAIL", help="in this jail only")
+    command("flush", "Take the whole wall down, without a daemon.")
+    command("reload", "Read the configuration again; nothing changes if it has an error.")
+    command("check", "Check the configuration, and show every error with file and line.")
+    command("ping", "Ask whether the daemon answers.")
+
+    args = parser.parse_args(argv)
+    if args.command == "unban" and bool(args.addresses) == args.everything:
+        unban.error("name the addresses to unban, or --all")
+    return args
+
+
+def _add_options(parser: ArgumentParser, default: str | None = None) -> None:
+    config = default or CONFIG
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        default=config,
+        metavar="DIR",
+        help="configuration directory (/etc/f2b)",
+    )
+    parser.add_argument(
+        "--socket",
+        type=Path,
+        default=default,
+        metavar="PATH",
+        help="control socket (default: as configured)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=default or False, help="print one JSON document"
+    )

@@ -1,0 +1,189 @@
+"""One function a command: ask, show, and answer with an exit status."""
+
+import json
+import os
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from f2b import addresses, protocol
+from f2b.cli import tables
+from f2b.cli.client import ask
+from f2b.config.load import ConfigErrors, Problem, load, load_daemon
+from f2b.errors import ControlError, DaemonDownError, Exit, F2bError
+
+
+def execute(args: Namespace) -> int:
+    """Run the command; its exit status."""
+    command = COMMANDS[args.command or "banned"]
+    try:
+        return command(args)
+    except ConfigErrors as errors:
+        return _fail(args, [str(problem) for problem in errors.problems], errors.exit)
+    except F2bError as error:
+        return _fail(args, [str(error)], error.exit)
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough (`f2b | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except KeyboardInterrupt:
+        return 130
+
+
+def _banned(args: Namespace) -> int:
+    answer = _ask(args, protocol.Banned())
+    if not _json(args, answer):
+        tables.show(tables.banned(answer, time.time()))
+    return Exit.OK
+
+
+def _status(args: Namespace) -> int:
+    answer = _ask(args, protocol.Status(args.jail))
+    if not _json(args, answer):
+        now = time.time()
+        tables.show(tables.jail(answer, now) if args.jail else tables.status(answer, now))
+    return Exit.OK
+
+
+def _ban(args: Namespace) -> int:
+    jail, words = "custom", args.words
+    if not _is_address(words[0]):
+        jail, words = words[0], words[1:]
+    if not words:
+        raise ControlError(
+            f"{args.words[0]!r} is not an address", hint="f2b ban [JAIL] ADDRESS..."
+        )
+    peer = os.environ.get("SSH_CONNECTION", "").partition(" ")[0] or None
+    request = protocol.Ban(tuple(words), jail=jail, bantime=args.time, force=args.force, peer=peer)
+    answer = _ask(args, request)
+    if not _json(args, answer):
+        for offender in answer["banned"]:
+            tables.say(f"Banned {offender} in {jail}")
+        for offender in answer["already"]:
+            tables.say(f"{offender} is banned in {jail} already")
+        for offender, why in answer["unenforced"].items():
+            tables.say(f"{offender} is NOT ENFORCED: {why}")
+    return Exit.NO if answer["unenforced"] else Exit.OK
+
+
+def _unban(args: Namespace) -> int:
+    request = protocol.Unban(tuple(args.addresses), jail=args.jail, everything=args.everything)
+    answer = _ask(args, request)
+    if not _json(args, answer):
+        for row in answer["unbanned"]:
+            tables.say(f"Unbanned {row['offender']} from {row['jail']}")
+        for offender in answer["not_banned"]:
+            tables.say(f"{offender} is not banned")
+        for row in answer["still_banned"]:
+            tables.say(f"{row['address']} is still kept out by {row['offender']} in {row['jail']}")
+    missed = bool(answer["not_banned"] or answer["still_banned"])
+    return Exit.NO if missed else Exit.OK
+
+
+def _flush(args: Namespace) -> int:
+    from f2b.actions.nftables import flush_wall  # noqa: PLC0415 - netlink costs the other commands too much
+
+    try:
+        ask(_socket(args), protocol.Ping())
+    except DaemonDownError:
+        pass
+    else:
+        raise ControlError(
+            "the daemon is running and would put the wall up again", hint="stop it first"
+        )
+    table = load_daemon(args.config).table
+    removed = flush_wall(table)
+    if not _json(args, {"table": table, "removed": removed}):
+        tables.say(
+            f"Removed table inet {table}"
+            if removed
+            else f"There is no wall of f2b: no table inet {table}"
+        )
+    return Exit.OK
+
+
+def _reload(args: Namespace) -> int:
+    answer = _ask(args, protocol.Reload())
+    if not _json(args, answer):
+        for warning in answer["warnings"]:
+            tables.say(f"warning: {warning}")
+        tables.say("Reloaded")
+    return Exit.OK
+
+
+def _check(args: Namespace) -> int:
+    from f2b.decide.assemble import assemble  # noqa: PLC0415 - the regexes cost the other commands too much
+
+    assembly = assemble(load(args.config))
+    names = [jail.name for jail in assembly.jails if not jail.broken]
+    if not _json(
+        args, {"jails": names, "problems": [_problem(problem) for problem in assembly.problems]}
+    ):
+        for problem in assembly.problems:
+            tables.say(f"{problem.severity}: {problem}")
+        errors = f", {len(assembly.errors)} errors" if assembly.errors else ""
+        tables.say(f"{len(names)} jails can run: {', '.join(names) or 'none'}{errors}")
+    return Exit.CONFIG if assembly.errors else Exit.OK
+
+
+def _ping(args: Namespace) -> int:
+    answer = _ask(args, protocol.Ping())
+    if not _json(args, answer):
+        tables.say(f"f2b {answer['version']} answers (pid {answer['pid']})")
+    return Exit.OK
+
+
+COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    "banned": _banned,
+    "status": _status,
+    "ban": _ban,
+    "unban": _unban,
+    "flush": _flush,
+    "reload": _reload,
+    "check": _check,
+    "ping": _ping,
+}
+
+
+def _ask(args: Namespace, request: protocol.Request) -> Any:
+    return ask(_socket(args), request)
+
+
+def _socket(args: Namespace) -> Path:
+    return args.socket or load_daemon(args.config).socket
+
+
+def _json(args: Namespace, answer: Any) -> bool:
+    if args.json:
+        tables.say(json.dumps(answer))
+    return bool(args.json)
+
+
+def _fail(args: Namespace, lines: list[str], status: Exit) -> int:
+    if args.json:
+        tables.say(json.dumps({"errors": lines, "exit": int(status)}))
+    for line in lines:
+        sys.stderr.write(f"f2b: {line}\n")
+    return status
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "severity": problem.severity,
+        "file": problem.origin.file if problem.origin else None,
+        "line": problem.origin.line if problem.origin else None,
+        "jail": problem.jail,
+        "text": problem.text,
+        "hint": problem.hint,
+    }
+
+
+def _is_address(text: str) -> bool:
+    try:
+        addresses.parse(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""How answers look: rich tables on a terminal, the same cells as aligned text in a pipe."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from f2b import times
+from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A title line, column heads and cells."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: frozenset[str] = frozenset()
+
+
+def show(table: Table) -> None:
+    """Print to standard output."""
+    if sys.stdout.isatty():
+        _show_rich(table)
+    else:
+        sys.stdout.write(plain(table))
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def plain(table: Table) -> str:
+    lines = [table.title] if table.title else []
+    cells = [table.heads, *table.rows] if table.rows else []
+    widths = [max(len(row[i]) for row in cells) for i in range(len(table.heads))] if cells else []
+    for row in cells:
+        padded = [
+            cell.rjust(width) if head in table.numeric else cell.ljust(width)
+            for cell, width, head in zip(row, widths, table.heads, strict=True)
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def banned(rows: dict[str, list[BanRow]], now: float) -> Table:
+    cells = [(jail, *_ban_cells(row, now)) for jail, bans in rows.items() for row in bans]
+    return Table("" if cells else "Nobody is banned.", ("JAIL", *_BAN_HEADS), cells, _NUMERIC)
+
+
+def status(answer: DaemonStatus, now: float) -> Table:
+    degraded = "".join(f"\ndegraded: {why}" for why in answer["degraded"])
+    read = (
+        "nothing yet" if answer["position"] is None else f"read up to {clock(answer['position'])}"
+    )
+    title = (
+        f"f2b {answer['version']}, up {times.duration_text(round(now - answer['since']))}, "
+        f"journal {answer['journal']} {read}, backend {answer['backend']}{degraded}"
+    )
+    heads = ("JAIL", "FAILING", "FOUND", "IGNORED", "BANNED", "BANNED EVER", "STATE")
+    rows = [_jail_cells(row) for row in answer["jails"]]
+    return Table(title, heads, rows, frozenset(heads[1:-1]))
+
+
+def jail(answer: JailStatus, now: float) -> Table:
+    bantime = times.duration_text(answer["bantime"])
+    rule = f"{answer['maxretry']} failures in {times.duration_text(answer['findtime'])}, banned for {bantime}"
+    matches = "".join(
+        f"\njournalmatch  {line}" for text in answer["journalmatch"] for line in text.splitlines()
+    )
+    title = (
+        f"{answer['name']}: filter {answer['filter']}, {rule}{matches}\n"
+        f"found {answer['found']}, failing {answer['failing']}, ignored {answer['ignored']}, "
+        f"banned {answer['banned']} (ever {answer['banned_total']}), {_state(answer)}"
+    )
+    return Table(title, _BAN_HEADS, [_ban_cells(row, now) for row in answer["bans"]], _NUMERIC)
+
+
+def clock(stamp: float) -> str:
+    return datetime.fromtimestamp(stamp, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+_BAN_HEADS = ("BANNED", "SINCE", "ENDS IN", "OFFENCE", "FAILURES", "BY", "WALL")
+_NUMERIC = frozenset({"OFFENCE", "FAILURES"})
+
+
+def _ban_cells(row: BanRow, now: float) -> tuple[str, ...]:
+    until = row["until"]
+    left = "never" if until is None else times.duration_text(max(0, round(until - now)))
+    wall = "enforced" if row["enforced"] else f"NOT ENFORCED: {row.get('why', '')}"
+    return (
+        row["offender"],
+        clock(row["start"]),
+        left,
+        str(row["offence"]),
+        str(row["failures"]),
+        row["source"],
+        wall,
+    )
+
+
+def _jail_cells(row: JailRow) -> tuple[str, ...]:
+    figures = (row["failing"], row["found"], row["ignored"], row["banned"], row["banned_total"])
+    return (row["name"], *map(str, figures), _state(row))
+
+
+def _state(row: JailRow) -> str:
+    if row["broken"]:
+        return f"BROKEN: {row['broken']}"
+    if row["catching_up"] is not None:
+        return f"catching up, {row['catching_up']:.0%}"
+    return "watching"
+
+
+def _show_rich(table: Table) -> None:
+    # rich costs 40 ms: only a terminal pays.
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table as RichTable  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console()
+    if table.title:
+        console.print(Text(table.title))
+    if not table.rows:
+        return
+    drawn = RichTable(box=box.ROUNDED, header_style="bold")
+    for head in table.heads:
+        drawn.add_column(
+            head, justify="right" if head in table.numeric else "left", overflow="fold"
+        )
+    for row in table.rows:
+        drawn.add_row(*_coloured(row, Text))
+    console.print(drawn)
+
+
+def _coloured(row: Iterable[str], text: Any) -> list[Any]:
+    colours = {"enforced": "green", "watching": "green"}
+    loud = ("NOT ENFORCED", "BROKEN")
+    return [
+        text(cell, style="bold red" if cell.startswith(loud) else colours.get(cell, ""))
+        for cell in row
+    ]

@@ -1,0 +1,143 @@
+"""Reading the past of jails that are new or changed, beside the live journal.
+
+For each a second, temporary reader goes from now - findtime to where the live reader began. It works in slices that
+yield to live entries, has a filter of its own, and leaves out what the store already knows.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from f2b.config.diff import fingerprint
+from f2b.daemon.recorder import Recorder
+from f2b.decide.engine import Engine
+from f2b.decide.jail import Jail
+from f2b.detect.filter import Filter
+from f2b.journal.match import union
+from f2b.journal.reader import JournalReader, reached
+from f2b.model import Decision, Entry, Failure, Position
+from f2b.store import Batch, Store
+
+SLICE = 200
+"""Entries between two yields: a few milliseconds."""
+
+CarryOut = Callable[[Sequence[Decision]], Awaitable[None]]
+
+
+class CatchUps:
+    """Owns the catch-ups under way. `progress` has the share that is read, by jail."""
+
+    def __init__(self, recorder: Recorder, store: Store, clock: Callable[[], float]) -> None:
+        self._recorder = recorder
+        self._store = store
+        self._clock = clock
+        self.progress: dict[str, float] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def start(
+        self,
+        jails: Iterable[Jail],
+        source: str,
+        boundary: Position,
+        engine: Engine,
+        carry_out: CarryOut,
+    ) -> None:
+        """Begin with every jail that looks different from when its past was read; end those of jails that are gone."""
+        known = await self._recorder.between(self._store.fingerprints)
+        names = {jail.name for jail in jails}
+        for name, task in tuple(self._tasks.items()):
+            if name not in names:
+                task.cancel()
+        for jail in jails:
+            if jail.match is None or known.get(jail.name) == fingerprint(jail.settings):
+                continue
+            if (running := self._tasks.get(jail.name)) is not None:
+                running.cancel()
+            past = _Past(jail, source, self._clock() - jail.settings.findtime, boundary)
+            work = self._catch_up(jail, past, engine, carry_out)
+            self._tasks[jail.name] = asyncio.get_running_loop().create_task(work)
+
+    async def stop(self) -> None:
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def failure(self) -> BaseException | None:
+        """The error of a catch-up that ended by one that it does not expect."""
+        for name, task in tuple(self._tasks.items()):
+            if task.done():
+                del self._tasks[name]
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    return error
+        return None
+
+    async def _catch_up(
+        self, jail: Jail, past: "_Past", engine: Engine, carry_out: CarryOut
+    ) -> None:
+        self.progress[jail.name] = 0.0
+        try:
+            past.open()
+            while (failures := past.read()) is not None:
+                fresh = await self._unknown(jail, failures) if failures else []
+                if fresh:
+                    now = self._clock()
+                    await carry_out(
+                        [d for failure in fresh for d in engine.count(jail, failure, now)]
+                    )
+                self.progress[jail.name] = past.progress
+                await asyncio.sleep(0)
+            await self._recorder.record(Batch(caught_up={jail.name: fingerprint(jail.settings)}))
+        finally:
+            past.close()
+            self.progress.pop(jail.name, None)
+
+    async def _unknown(self, jail: Jail, failures: Sequence[Failure]) -> list[Failure]:
+        """Those that no earlier run has stored: a repeated catch-up counts nothing twice."""
+
+        def select() -> list[Failure]:
+            return [
+                f
+                for f in failures
+                if not self._store.knows(jail.name, jail.offender(f.address), f.cursor)
+            ]
+
+        return await self._recorder.between(select)
+
+
+class _Past:
+    """The entries of one jail between two points in time, as failures."""
+
+    def __init__(self, jail: Jail, source: str, start: float, boundary: Position) -> None:
+        assert jail.match is not None
+        self._match = jail.match
+        self._filter = Filter(jail.settings.filter)
+        self._start = start
+        self._boundary = boundary
+        self._reader = JournalReader(source, union([jail.match]))
+        self.progress = 0.0
+
+    def open(self) -> None:
+        self._reader.open(Position(None, self._start))
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def read(self) -> list[Failure] | None:
+        """The failures of the next slice; None at the end."""
+        entries = self._reader.read(SLICE)
+        if not entries or self._beyond(entries[0][0]):
+            return None
+        failures = []
+        for entry, warm in entries:
+            if self._beyond(entry):
+                break
+            failure = self._filter.find(entry) if self._match.fits(entry.fields) else None
+            if failure is not None and not warm:
+                failures.append(failure)
+        span = self._boundary.time - self._start
+        if span > 0:
+            self.progress = min(1.0, max(0.0, (entries[-1][0].time - self._start) / span))
+        return failures
+
+    def _beyond(self, entry: Entry) -> bool:
+        return reached(entry.cursor, entry.time, self._boundary)

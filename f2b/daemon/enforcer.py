@@ -1,0 +1,172 @@
+"""Makes the kernel hold what the ledgers say. Decides nothing.
+
+Decisions only mark offenders as changed; what is sent is what the ledger says when the backend is free. So order,
+repeats and retries cannot make the wall differ from the ledger for long. The backend's calls run in a worker thread,
+one at a time, because the kernel makes writers wait for each other. Whatever goes wrong is mended by the same means:
+start the wall again with all bans in force.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from f2b.actions.base import Backend, JailWall, Operation, Put, Refused, Remove
+from f2b.addresses import Offender
+from f2b.errors import ActionError
+from f2b.model import Ban, Banned, Decision, Lifted, Prolonged
+
+BACKOFF = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+"""Seconds until the next try, after the first, second, ... failure in a row."""
+
+Key = tuple[str, Offender]
+
+
+class Wall(NamedTuple):
+    """Everything that a fresh start of the backend needs."""
+
+    jails: Sequence[JailWall]
+    own: Sequence[Offender]
+    bans: Sequence[Ban]
+
+
+class Enforcer:
+    """`unenforced` holds the bans that the kernel does not hold yet or refused, with the reason."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        wall: Callable[[], Wall],
+        in_force: Callable[[Key], Ban | None],
+        clock: Callable[[], float],
+        complain: Callable[[str], None],
+    ) -> None:
+        self._backend = backend
+        self._wall = wall
+        self._in_force = in_force
+        self._clock = clock
+        self._complain = complain
+        self._changed: dict[Key, None] = {}
+        self._rebuild = False
+        self._own: Sequence[Offender] | None = None
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.unenforced: dict[Key, str] = {}
+        self.failing: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self._backend.name
+
+    def submit(self, decisions: Sequence[Decision]) -> None:
+        """Queue what a batch of decisions changes at the wall."""
+        for decision in decisions:
+            match decision:
+                case Banned(ban, enforce=True) | Prolonged(ban):
+                    key = ban.jail, ban.offender
+                    self.unenforced[key] = "not yet acknowledged by the kernel"
+                case Lifted(ban):
+                    key = ban.jail, ban.offender
+                    self.unenforced.pop(key, None)
+                case _:
+                    continue
+            self._changed[key] = None
+            self._kick()
+
+    def rebuild(self) -> None:
+        """Compare the whole wall with the ledgers: after a reload or a step of the clock."""
+        self._rebuild = True
+        self._kick()
+
+    def set_own(self, own: Sequence[Offender]) -> None:
+        """The host's own addresses have changed."""
+        self._own = own
+        self._kick()
+
+    async def settled(self, timeout: float) -> bool:
+        """Wait until everything submitted so far was tried; False if it took longer."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    async def start(self) -> None:
+        """Put the wall up with all restored bans. Raises what the backend raises: a daemon that cannot ban is none."""
+        # What was marked so far is part of the picture taken now; what is marked from here on goes into the next.
+        wall = self._wall()
+        self._rebuild, self._own = False, None
+        self._changed.clear()
+        refused = await asyncio.to_thread(
+            self._backend.start, wall.jails, wall.own, wall.bans, self._clock()
+        )
+        self._account([Put(ban) for ban in wall.bans], refused)
+
+    async def run(self) -> None:
+        """Carry out what is submitted, until cancelled."""
+        failures = 0
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._work()
+            except ActionError as error:
+                if failures == 0:
+                    self._complain(f"{self.name}: {error}; trying again")
+                self.failing = str(error)
+                delay = BACKOFF[min(failures, len(BACKOFF) - 1)]
+                failures += 1
+                self._rebuild = True
+                self._idle.set()
+                await asyncio.sleep(delay)
+                self._wake.set()
+            else:
+                if failures:
+                    self._complain(f"{self.name}: works again, every ban is enforced")
+                failures, self.failing = 0, None
+
+    def lift(self) -> None:
+        self._backend.lift()
+
+    def close(self) -> None:
+        self._backend.close()
+
+    async def _work(self) -> None:
+        while True:
+            if self._rebuild:
+                await self.start()
+            elif self._own is not None:
+                own, self._own = self._own, None
+                await asyncio.to_thread(self._backend.set_own, own)
+            elif self._changed:
+                operations = [self._operation(key) for key in self._changed]
+                self._changed.clear()
+                refused = await asyncio.to_thread(self._backend.apply, operations, self._clock())
+                self._account(operations, refused)
+            else:
+                self._idle.set()
+                return
+
+    def _operation(self, key: Key) -> Operation:
+        ban = self._in_force(key)
+        return Put(ban) if ban else Remove(*key)
+
+    def _account(self, operations: Sequence[Operation], refused: Sequence[Refused]) -> None:
+        for operation in operations:
+            if (key := _key(operation)) not in self._changed:
+                self.unenforced.pop(key, None)
+        for operation, why in ((r.operation, r.why) for r in refused):
+            jail, offender = key = _key(operation)
+            self._complain(f"{self.name} refused {offender} of jail {jail}: {why}")
+            if isinstance(operation, Put):
+                self.unenforced[key] = why
+
+    def _kick(self) -> None:
+        self._idle.clear()
+        self._wake.set()
+
+
+def _key(operation: Operation) -> Key:
+    if isinstance(operation, Put):
+        return operation.ban.jail, operation.ban.offender
+    return operation.jail, operation.offender

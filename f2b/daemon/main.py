@@ -1,0 +1,83 @@
+"""``f2b run``: from a directory of configuration to a daemon, and from an error to an exit status."""
+
+import asyncio
+import hashlib
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from f2b.actions.loader import backend
+from f2b.config.load import ConfigErrors, load
+from f2b.daemon.events import Events, Level
+from f2b.daemon.notify import Notifier
+from f2b.daemon.reload import remember
+from f2b.daemon.service import Parts, Service
+from f2b.decide.assemble import assemble
+from f2b.decide.engine import Engine
+from f2b.decide.jail import Jail
+from f2b.errors import ConfigError, Exit, F2bError
+from f2b.store import Store
+
+MACHINE_ID = Path("/etc/machine-id")
+
+
+def run(directory: Path, *, takeover: bool) -> int:
+    """Serve until a signal; the exit status."""
+    notifier = Notifier()
+    try:
+        parts = _parts(directory, notifier, takeover=takeover)
+        asyncio.run(_serve(parts))
+    except ConfigErrors as errors:
+        for problem in errors.problems:
+            sys.stderr.write(f"f2b: {problem}\n")
+        notifier.failed(errors)
+        return errors.exit
+    except F2bError as error:
+        sys.stderr.write(f"f2b: {error}\n")
+        notifier.failed(error)
+        return error.exit
+    return Exit.OK
+
+
+async def _serve(parts: Parts) -> None:
+    await Service(parts).run()
+
+
+def _parts(directory: Path, notifier: Notifier, *, takeover: bool) -> Parts:
+    config = load(directory)
+    settings = config.daemon
+    events = Events(settings.logtarget, Level[settings.loglevel], time.time)
+    assembly = assemble(config)
+    for problem in assembly.problems:
+        events.write(Level.ERROR if problem in assembly.errors else Level.WARNING, str(problem))
+    store = Store(settings.dbfile)
+    if store.set_aside is not None:
+        events.error(
+            f"{settings.dbfile} was corrupt: moved to {store.set_aside}, starting with an empty one"
+        )
+    for jail in assembly.jails:
+        remember(jail, store)
+    wall = backend(
+        _backend_name(assembly.jails),
+        settings,
+        instance=_instance(settings.dbfile),
+        takeover=takeover,
+    )
+    return Parts(config, events, store, Engine(assembly.jails), wall, notifier)
+
+
+def _backend_name(jails: Iterable[Jail]) -> str:
+    names = {jail.settings.wall.backend for jail in jails} or {"nftables"}
+    if len(names) > 1:
+        raise ConfigError(
+            f"the jails name different backends: {', '.join(sorted(names))}",
+            hint="set one banaction in [DEFAULT]",
+        )
+    return names.pop()
+
+
+def _instance(dbfile: Path) -> str:
+    """Who we are at the wall: the same after every restart, another for another database or machine."""
+    machine = MACHINE_ID.read_bytes() if MACHINE_ID.exists() else b""
+    return hashlib.sha256(machine + bytes(dbfile.resolve())).hexdigest()[:8]

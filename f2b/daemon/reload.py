@@ -1,0 +1,67 @@
+"""A reload that can never drop a ban: all that can fail is done before anything changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from f2b.config.diff import diff, fingerprint
+from f2b.config.load import Config, ConfigErrors, load
+from f2b.config.settings import DaemonSettings, JailSettings
+from f2b.daemon.recorder import Recorder
+from f2b.decide.assemble import assemble
+from f2b.decide.engine import Engine
+from f2b.decide.jail import Jail
+from f2b.decide.tally import SLACK
+from f2b.model import Decision
+from f2b.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A new configuration that has shown that it can run. `daemon` are the settings that hold until a restart."""
+
+    config: Config
+    daemon: DaemonSettings
+    jails: Sequence[Jail]
+    summary: str
+    warnings: list[str]
+
+    def swap(self, engine: Engine, now: float) -> list[Decision]:
+        """Put the new jails in the place of the old ones, with what those know."""
+        for jail in self.jails:
+            old = engine.jails.get(jail.name)
+            if old is not None:
+                jail.adopt(
+                    old, same_filter=fingerprint(old.settings) == fingerprint(jail.settings)
+                )
+        return engine.swap(self.jails, now)
+
+
+async def prepare(config: Config, engine: Engine, recorder: Recorder, store: Store) -> Prepared:
+    """Raises ConfigErrors with every error of the new configuration."""
+    new = load(config.directory)
+    assembly = assemble(new)
+    if assembly.errors:
+        raise ConfigErrors(assembly.errors)
+    for jail in assembly.jails:
+        if jail.name not in engine.jails:
+            await recorder.between(partial(remember, jail, store))
+    plan = diff(config, new)
+    warnings = [str(problem) for problem in assembly.problems]
+    warnings += [f"{name} takes effect at the next start" for name in plan.restart]
+    summary = ", ".join(
+        f"{len(names)} jails {what}"
+        for what, names in (
+            ("added", plan.added),
+            ("removed", plan.removed),
+            ("changed", plan.changed),
+        )
+        if names
+    )
+    return Prepared(new, config.daemon, assembly.jails, summary or "nothing has changed", warnings)
+
+
+def remember(jail: Jail, store: Store) -> None:
+    """Give a jail back what the store knows of it."""
+    settings: JailSettings = jail.settings
+    jail.restore(store.failures(jail.name, settings.findtime + SLACK), store.bans(jail.name))

@@ -1,0 +1,87 @@
+"""What the daemon answers: its state as plain rows. Reads everything, changes nothing."""
+
+import os
+from collections.abc import Iterable, Mapping
+
+from f2b import __version__
+from f2b.addresses import Offender
+from f2b.decide.engine import Engine
+from f2b.decide.jail import Jail
+from f2b.model import Ban
+from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus
+
+Unenforced = Mapping[tuple[str, Offender], str]
+
+
+def jail_row(jail: Jail, now: float, progress: float | None) -> JailRow:
+    return JailRow(
+        name=jail.name,
+        failing=jail.tally.count(now),
+        found=jail.found,
+        ignored=jail.passed,
+        banned=len(jail.ledger),
+        banned_total=jail.banned,
+        catching_up=progress,
+        broken=jail.broken,
+    )
+
+
+def jail_status(
+    jail: Jail, now: float, progress: float | None, unenforced: Unenforced
+) -> JailStatus:
+    settings = jail.settings
+    return JailStatus(
+        **jail_row(jail, now, progress),
+        filter=settings.filter.name,
+        journalmatch=[located.text for located in settings.filter.journalmatch],
+        maxretry=settings.maxretry,
+        findtime=settings.findtime,
+        bantime=settings.bantime,
+        bans=ban_rows(jail.ledger, unenforced),
+    )
+
+
+def ban_rows(bans: Iterable[Ban], unenforced: Unenforced) -> list[BanRow]:
+    """Sorted by offender."""
+    rows = []
+    for ban in sorted(bans, key=lambda ban: ban.offender):
+        row = BanRow(
+            offender=str(ban.offender),
+            start=ban.start,
+            until=ban.until,
+            offence=ban.offence,
+            failures=ban.failures,
+            source=ban.source,
+            enforced=True,
+        )
+        if why := unenforced.get((ban.jail, ban.offender)):
+            row["enforced"] = False
+            row["why"] = why
+        rows.append(row)
+    return rows
+
+
+def daemon_status(  # noqa: PLR0913
+    engine: Engine,
+    *,
+    now: float,
+    since: float,
+    journal: str,
+    position: float | None,
+    backend: str,
+    degraded: list[str],
+    counters: dict[str, int],
+    progress: Mapping[str, float],
+) -> DaemonStatus:
+    return DaemonStatus(
+        version=__version__,
+        pid=os.getpid(),
+        since=since,
+        journal=journal,
+        entries=engine.entries,
+        position=position,
+        backend=backend,
+        degraded=degraded,
+        counters=counters,
+        jails=[jail_row(jail, now, progress.get(jail.name)) for jail in engine.jails.values()],
+    )

@@ -1,0 +1,151 @@
+"""Answering what comes over the control socket: a request becomes a decision, and takes the same road as an entry's."""
+
+import os
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, assert_never
+
+from f2b import __version__, addresses, protocol, times
+from f2b.actions import interfaces
+from f2b.addresses import Offender
+from f2b.daemon import report
+from f2b.daemon.enforcer import Enforcer
+from f2b.decide.engine import Engine
+from f2b.errors import ControlError
+from f2b.model import Banned, Decision, Lifted, Prolonged
+from f2b.protocol import DaemonStatus, JailStatus, Request
+
+PATIENCE = 2.0
+"""Seconds that an answer waits for the kernel."""
+
+CarryOut = Callable[[Sequence[Decision]], Awaitable[None]]
+
+
+class Desk:
+    """One answer a request. Raises F2bError for the client."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        enforcer: Enforcer,
+        carry_out: CarryOut,
+        reload: Callable[[], Awaitable[list[str]]],
+        status: Callable[[], DaemonStatus],
+        progress: dict[str, float],
+        clock: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._enforcer = enforcer
+        self._carry_out = carry_out
+        self._reload = reload
+        self._status = status
+        self._progress = progress
+        self._clock = clock
+
+    async def handle(self, request: Request) -> Any:  # noqa: PLR0911 - one return a request
+        match request:
+            case protocol.Ping():
+                return {"pong": True, "version": __version__, "pid": os.getpid()}
+            case protocol.Status(jail=None):
+                return self._status()
+            case protocol.Status(jail=str(name)):
+                jail = self._engine.jail(name)
+                progress = self._progress.get(name)
+                return report.jail_status(jail, self._clock(), progress, self._enforcer.unenforced)
+            case protocol.Banned():
+                unenforced = self._enforcer.unenforced
+                return {
+                    j.name: report.ban_rows(j.ledger, unenforced)
+                    for j in self._engine.jails.values()
+                }
+            case protocol.Ban():
+                return await self._ban(request)
+            case protocol.Unban():
+                return await self._unban(request)
+            case protocol.Reload():
+                return {"warnings": await self._reload()}
+            case _:
+                assert_never(request)
+
+    def _jail_status(self, name: str) -> JailStatus:
+        jail = self._engine.jail(name)
+        return report.jail_status(
+            jail, self._clock(), self._progress.get(name), self._enforcer.unenforced
+        )
+
+    async def _ban(self, request: protocol.Ban) -> Any:
+        jail = self._engine.jail(request.jail)
+        bantime = jail.settings.bantime if request.bantime is None else _bantime(request.bantime)
+        offenders = [_address(text) for text in request.addresses]
+        if not request.force:
+            protected = [(gateway, "the default gateway") for gateway in interfaces.gateways()]
+            if request.peer:
+                protected.append((_address(request.peer), "where you are logged in from"))
+            _guard(offenders, protected)
+        now = self._clock()
+        # All or nothing: the second address of a command must not be refused after the first is banned.
+        if not request.force:
+            for offender in offenders:
+                self._engine.allow(jail.name, offender)
+        decisions = [d for o in offenders for d in self._engine.ban(jail.name, o, now, bantime)]
+        await self._carry_out(decisions)
+        await self._enforcer.settled(PATIENCE)
+        changed = {d.ban.offender for d in decisions if isinstance(d, Banned | Prolonged)}
+        return {
+            "jail": jail.name,
+            "banned": [str(o) for o in offenders if o in changed],
+            "already": [str(o) for o in offenders if o not in changed],
+            "unenforced": {
+                str(o): why
+                for o in offenders
+                if (why := self._enforcer.unenforced.get((jail.name, o)))
+            },
+        }
+
+    async def _unban(self, request: protocol.Unban) -> Any:
+        now = self._clock()
+        offenders = [_address(text) for text in request.addresses]
+        if request.everything:
+            decisions = self._engine.unban_all(now, request.jail)
+        else:
+            decisions = [d for o in offenders for d in self._engine.unban(o, now, request.jail)]
+        await self._carry_out(decisions)
+        await self._enforcer.settled(PATIENCE)
+        lifted = [(d.ban.jail, d.ban.offender) for d in decisions if isinstance(d, Lifted)]
+        return {
+            "unbanned": [{"jail": jail, "offender": str(offender)} for jail, offender in lifted],
+            "not_banned": [str(o) for o in offenders if not _touched(o, lifted)],
+            "still_banned": [
+                {"address": str(o), "jail": jail, "offender": str(by)}
+                for o in offenders
+                for jail, by in self._engine.covering(o)
+            ],
+        }
+
+
+def _address(text: str) -> Offender:
+    try:
+        return addresses.parse(text)
+    except ValueError:
+        hint = "write 192.0.2.7, 2001:db8::1 or a network such as 198.51.100.0/24"
+        raise ControlError(f"{text!r} is not an address", hint=hint) from None
+
+
+def _bantime(text: str) -> float | None:
+    try:
+        return times.duration(text)
+    except ValueError as error:
+        raise ControlError(str(error), hint="write 600, 10m, 1d12h, or -1 for ever") from None
+
+
+def _guard(offenders: Iterable[Offender], protected: Iterable[tuple[Offender, str]]) -> None:
+    """Never lock out the owner."""
+    for offender in offenders:
+        for address, what in protected:
+            if offender.covers(address):
+                raise ControlError(
+                    f"{offender} covers {address}, {what}", hint="--force bans it anyway"
+                )
+
+
+def _touched(offender: Offender, lifted: Iterable[tuple[str, Offender]]) -> bool:
+    return any(by.covers(offender) or offender.covers(by) for _, by in lifted)

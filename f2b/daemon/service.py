@@ -1,0 +1,387 @@
+"""The daemon's life: the order of start and stop, the clock, the loop from the journal to the wall.
+
+Owns the clock. Everything it waits for is here; everything it decides is in f2b.decide.
+"""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from f2b import __version__
+from f2b.actions import interfaces
+from f2b.actions.base import Backend, JailWall
+from f2b.config.load import Config
+from f2b.config.settings import Latency, OnStop
+from f2b.daemon import reload, report
+from f2b.daemon.catchup import CatchUps
+from f2b.daemon.control import Control
+from f2b.daemon.enforcer import Enforcer, Key, Wall
+from f2b.daemon.events import Events
+from f2b.daemon.notify import Notifier
+from f2b.daemon.recorder import Recorder
+from f2b.daemon.requests import Desk
+from f2b.decide.engine import Engine
+from f2b.decide.ignore import IgnoreList
+from f2b.decide.tally import SLACK
+from f2b.detect.session import LIFETIME
+from f2b.errors import F2bError
+from f2b.journal.match import union
+from f2b.journal.reader import JournalReader
+from f2b.model import Ban, Decision, Entry, Found, Position
+from f2b.protocol import DaemonStatus
+from f2b.store import Batch, FailureKey, Store
+
+BATCH = 250
+"""Entries decided on before the loop yields: some ten milliseconds."""
+EAGER, IDLE, QUIET = 0.01, 0.25, 1.0
+"""Seconds between two looks at the journal: with a failure in the last minute, without, and latency = quiet."""
+ATTENTION = 60.0
+FOLLOW_UP = 5.0
+"""Seconds until a position without decisions is written."""
+STEP = 2.0
+"""Seconds by which wall clock and monotonic clock may drift apart before all timeouts are written anew."""
+PURGE = 3600.0
+STOP = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is made before the loop runs."""
+
+    config: Config
+    events: Events
+    store: Store
+    engine: Engine
+    backend: Backend
+    notifier: Notifier
+
+
+class Service:
+    """One daemon. `run` returns after a clean stop and raises when it cannot go on."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._config = parts.config
+        self._engine = parts.engine
+        self._events = parts.events
+        self._notifier = parts.notifier
+        self._store = parts.store
+        self._since = time.time()
+        self._own = interfaces.own_addresses()
+        self._engine.own = IgnoreList(self._own)
+        self._recorder = Recorder(parts.store, parts.events.error)
+        self._enforcer = Enforcer(
+            parts.backend, self._wall, self._in_force, time.time, parts.events.error
+        )
+        self._catch_ups = CatchUps(self._recorder, self._store, time.time)
+        self._position = Position(None, 0.0)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+        self._readable = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._reader = JournalReader(self._config.daemon.journal, self._union())
+        self._candidate = self._followed = self._fed = float("-inf")
+        self._purged = time.monotonic()
+        self._offset = time.time() - time.monotonic()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload_by_signal()))
+        await self._enforcer.start()
+        stored = self._store.position()
+        self._position = stored or Position(None, self._since)
+        self._spawn(self._recorder.run())
+        self._spawn(self._enforcer.run())
+        if stored is None:
+            await self._recorder.record(Batch(position=self._position))
+        control = self._control()
+        await control.start()
+        try:
+            with self._watch_interfaces():
+                self._attach(warmup=LIFETIME)
+                await self._catch_up()
+                self._notifier.ready()
+                self._events.notice(
+                    f"f2b {__version__} is ready: {', '.join(self._engine.jails) or 'no jail'}"
+                )
+                await self._follow()
+        finally:
+            self._notifier.stopping()
+            await control.close()
+            await self._stop()
+
+    async def _stop(self) -> None:
+        await self._catch_ups.stop()
+        if self._position.cursor:
+            self._spawn(self._recorder.record(Batch(position=self._position)))
+            await asyncio.sleep(0)
+        if not await self._recorder.finish(STOP):
+            self._events.error(
+                "stopped before everything was written; the rest is read from the journal again"
+            )
+        await self._enforcer.settled(STOP)
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._config.daemon.onstop is OnStop.LIFT:
+            self._enforcer.lift()
+        self._detach()
+        self._enforcer.close()
+        self._store.close()
+        self._events.notice("f2b has stopped")
+
+    def _control(self) -> Control:
+        settings = self._config.daemon
+        desk = Desk(
+            self._engine,
+            self._enforcer,
+            self._carry_out,
+            self._reload,
+            self._status,
+            self._catch_ups.progress,
+            time.time,
+        )
+        return Control(
+            settings.socket,
+            desk.handle,
+            read_groups=settings.read_groups,
+            change_groups=settings.change_groups,
+            complain=self._events.error,
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run beside the loop. What fails there unhandled ends the daemon: half a daemon protects nobody."""
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._failure = error
+                self._stopping.set()
+
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(done)
+
+    # --- from the journal to the wall -----------------------------------------------------------
+
+    async def _follow(self) -> None:
+        while not self._stopping.is_set():
+            entries = self._reader.read(BATCH)
+            if (gap := self._reader.take_gap()) is not None:
+                self._events.error(
+                    f"the journal no longer has its entries {gap}: their failures were not seen"
+                )
+            await self._decide(entries)
+            self._keep_house()
+            if not entries:
+                await self._wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _decide(self, entries: Sequence[tuple[Entry, bool]]) -> None:
+        now = time.time()
+        decisions: list[Decision] = []
+        for entry, warm in entries:
+            if warm:
+                self._engine.warm(entry)
+            else:
+                decisions += self._engine.feed(entry, now)
+                self._position = Position(entry.cursor, entry.time)
+        decisions += self._engine.tick(now)
+        if any(isinstance(decision, Found) for decision in decisions):
+            self._candidate = time.monotonic()
+        behind = self._position.cursor is not None and self._position != self._recorder.committed
+        if decisions or (behind and time.monotonic() - self._followed > FOLLOW_UP):
+            self._followed = time.monotonic()
+            await self._carry_out(decisions, self._position)
+        elif entries:
+            await asyncio.sleep(0)
+
+    async def _carry_out(
+        self, decisions: Sequence[Decision], position: Position | None = None
+    ) -> None:
+        """Remember, then enforce, then say so."""
+        await self._recorder.record(Batch(tuple(decisions), position))
+        self._enforcer.submit(decisions)
+        for decision in decisions:
+            self._events.decided(decision)
+
+    async def _wait(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._readable.wait(), self._patience())
+        if self._readable.is_set():
+            self._readable.clear()
+            self._reader.process()
+
+    def _patience(self) -> float:
+        latency = self._config.daemon.latency
+        if latency is Latency.QUIET:
+            return QUIET
+        attentive = time.monotonic() - self._candidate < ATTENTION
+        return EAGER if attentive or latency is Latency.FAST else IDLE
+
+    # --- the journal ----------------------------------------------------------------------------
+
+    def _union(self) -> Any:
+        return union([jail.match for jail in self._engine.jails.values() if jail.match])
+
+    def _attach(self, *, warmup: float) -> None:
+        self._reader.open(self._position, warmup)
+        asyncio.get_running_loop().add_reader(self._reader.fileno(), self._readable.set)
+
+    def _detach(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._reader.fileno())
+        self._reader.close()
+
+    async def _catch_up(self) -> None:
+        jails = tuple(self._engine.jails.values())
+        source = self._config.daemon.journal
+        await self._catch_ups.start(jails, source, self._position, self._engine, self._carry_out)
+
+    # --- the wall -------------------------------------------------------------------------------
+
+    def _wall(self) -> Wall:
+        now = time.time()
+        jails = [
+            JailWall(j.name, j.settings.wall, j.settings.ignoreip)
+            for j in self._engine.jails.values()
+        ]
+        bans = [
+            ban for jail in self._engine.jails.values() for ban in jail.ledger if ban.lasts(now)
+        ]
+        return Wall(jails, self._own, bans)
+
+    def _in_force(self, key: Key) -> Ban | None:
+        name, offender = key
+        jail = self._engine.jails.get(name)
+        return jail.ledger.get(offender) if jail else None
+
+    @contextlib.contextmanager
+    def _watch_interfaces(self) -> Iterator[None]:
+        """Follow the host's own addresses: they are let through whatever is banned."""
+        watch = interfaces.Watch()
+
+        def changed() -> None:
+            if watch.drain():
+                self._own = interfaces.own_addresses()
+                self._engine.own = IgnoreList(self._own)
+                self._enforcer.set_own(self._own)
+
+        loop = asyncio.get_running_loop()
+        loop.add_reader(watch.fileno(), changed)
+        try:
+            yield
+        finally:
+            loop.remove_reader(watch.fileno())
+            watch.close()
+
+    # --- reload ---------------------------------------------------------------------------------
+
+    async def _reload_by_signal(self) -> None:
+        try:
+            for warning in await self._reload():
+                self._events.warning(warning)
+        except F2bError as error:
+            self._events.error(f"not reloaded, nothing has changed: {error}")
+
+    async def _reload(self) -> list[str]:
+        """Raises ConfigErrors, and nothing has changed; else what the admin should know."""
+        self._notifier.reloading()
+        try:
+            prepared = await reload.prepare(
+                self._config, self._engine, self._recorder, self._store
+            )
+            before = self._union()
+            # From here to the next await nothing can fail and nobody else runs: the old jails become the new ones.
+            decisions = prepared.swap(self._engine, time.time())
+            self._config = replace(prepared.config, daemon=prepared.daemon)
+            self._enforcer.rebuild()
+            await self._carry_out(decisions)
+            if self._union() != before:
+                self._detach()
+                self._reader = JournalReader(self._config.daemon.journal, self._union())
+                self._attach(warmup=0)
+            await self._catch_up()
+            self._events.notice(f"reloaded: {prepared.summary}")
+            return prepared.warnings
+        finally:
+            self._notifier.ready()
+
+    # --- house keeping --------------------------------------------------------------------------
+
+    def _keep_house(self) -> None:
+        now, monotonic = time.time(), time.monotonic()
+        drift = now - monotonic - self._offset
+        if abs(drift) > STEP:
+            self._offset += drift
+            self._events.warning(
+                f"the clock moved by {drift:+.0f} s: all timeouts are written anew"
+            )
+            self._enforcer.rebuild()
+        if monotonic - self._fed > min(1.0, (self._notifier.watchdog or 2.0) / 2):
+            self._fed = monotonic
+            self._notifier.alive()
+            self._notifier.status(self._status_line())
+            if (error := self._catch_ups.failure()) is not None:
+                self._events.error(f"the past of a jail could not be read: {error}")
+        if monotonic - self._purged > PURGE:
+            self._purged = monotonic
+            self._spawn(self._purge(now))
+
+    async def _purge(self, now: float) -> None:
+        age = self._config.daemon.dbpurgeage
+        self._engine.purge(now - age)
+        await self._recorder.between(partial(self._store.purge_bans, now - age))
+        for jail in tuple(self._engine.jails.values()):
+            before = now - max(age, jail.settings.findtime + SLACK)
+            after: FailureKey | None = ("", "")
+            while after is not None:
+                after = await self._recorder.between(
+                    partial(self._store.purge_failures, jail.name, after, before)
+                )
+
+    def _degraded(self) -> list[str]:
+        """What does not work at the moment."""
+        found = [f"store: {self._recorder.degraded}"] if self._recorder.degraded else []
+        if self._enforcer.failing:
+            found.append(f"{self._enforcer.name}: {self._enforcer.failing}")
+        return found + [
+            f"jail {jail.name}: {jail.broken}"
+            for jail in self._engine.jails.values()
+            if jail.broken
+        ]
+
+    def _status_line(self) -> str:
+        banned = sum(len(jail.ledger) for jail in self._engine.jails.values())
+        text = f"{len(self._engine.jails)} jails, {banned} banned, {self._engine.entries} entries read"
+        return "; ".join([text, *(f"degraded: {why}" for why in self._degraded())])
+
+    def _status(self) -> DaemonStatus:
+        jails = self._engine.jails.values()
+        counters = {
+            "clipped": self._engine.clipped,
+            "skipped": self._reader.skipped,
+            "failures_not_stored": self._recorder.dropped,
+            "log_lines_dropped": self._events.dropped,
+            "offenders_evicted": sum(jail.tally.evicted for jail in jails),
+            "sessions_evicted": sum(jail.filter.sessions.evicted for jail in jails),
+            "invalid_addresses": sum(jail.filter.invalid for jail in jails),
+        }
+        return report.daemon_status(
+            self._engine,
+            now=time.time(),
+            since=self._since,
+            journal=self._config.daemon.journal,
+            position=self._position.time if self._position.cursor else None,
+            backend=self._enforcer.name,
+            degraded=self._degraded(),
+            counters=counters,
+            progress=self._catch_ups.progress,
+        )

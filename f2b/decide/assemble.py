@@ -1,0 +1,51 @@
+"""From settings to running jails: everything that can fail for one jail fails here, and for that jail alone."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from f2b.config.load import Config
+from f2b.config.problems import Problem, Severity
+from f2b.config.settings import Feed, FilterSettings, JailSettings
+from f2b.decide.jail import Jail
+from f2b.errors import LocatedError
+
+
+class Assembly(NamedTuple):
+    """The jails, those that are broken among them, and all problems, those of the configuration first."""
+
+    jails: Sequence[Jail]
+    problems: Sequence[Problem]
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity is Severity.ERROR]
+
+
+def assemble(config: Config) -> Assembly:
+    """Compile every jail. One that is broken becomes a jail that only holds its bans, until the error is mended."""
+    problems = list(config.problems)
+    jails = []
+    for settings in config.jails:
+        try:
+            jails.append(Jail(settings))
+        except LocatedError as error:
+            problems.append(
+                Problem(Severity.ERROR, error.origin, error.message, error.hint, settings.name)
+            )
+            jails.append(_broken(settings.name, str(error), settings))
+    known = {jail.name for jail in jails}
+    for problem in config.problems:
+        if problem.severity is Severity.ERROR and problem.jail and problem.jail not in known:
+            known.add(problem.jail)
+            jails.append(_broken(problem.jail, str(problem)))
+    return Assembly(jails, problems)
+
+
+def _broken(name: str, why: str, settings: JailSettings | None = None) -> Jail:
+    nothing = FilterSettings(name=name, feed=Feed.NONE)
+    jail = Jail(
+        replace(settings, filter=nothing) if settings else JailSettings(name=name, filter=nothing)
+    )
+    jail.broken = why
+    return jail

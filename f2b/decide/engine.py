@@ -1,0 +1,156 @@
+"""All jails together: an entry in, decisions out. Plain functions of the state, the entry and the time."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from f2b.addresses import Offender
+from f2b.config.settings import Feed
+from f2b.decide.ignore import IgnoreList
+from f2b.decide.jail import Jail
+from f2b.errors import ControlError
+from f2b.model import Banned, Decision, Entry, Failure, Forgiven, Reason, Source
+
+OWN_UNIT = b"f2b.service"
+"""Our own log lines name offenders: no jail reads them."""
+
+FUTURE = 1.0
+"""Seconds that an entry may be ahead of the clock before its time is clipped."""
+
+
+class Engine:
+    """Owns the jails. Every method is synchronous; what it returns is stored, enforced and logged by others."""
+
+    def __init__(self, jails: Iterable[Jail], own: Iterable[Offender] = ()) -> None:
+        self.jails = {jail.name: jail for jail in jails}
+        self.own = IgnoreList(own)
+        self.entries = 0
+        self.clipped = 0
+
+    def feed(self, entry: Entry, now: float) -> list[Decision]:
+        """Let every jail whose journalmatch fits look at an entry."""
+        self.entries += 1
+        decisions: list[Decision] = []
+        for jail in self._readers(entry):
+            failure = jail.filter.find(entry)
+            if failure is not None:
+                decisions += self.count(jail, failure, now)
+        return decisions
+
+    def warm(self, entry: Entry) -> None:
+        """Rebuild the filters' session memory from an entry that was decided on before."""
+        for jail in self._readers(entry):
+            jail.filter.find(entry)
+
+    def count(self, jail: Jail, failure: Failure, now: float) -> list[Decision]:
+        """Decide on a failure, and on what the ban it may cause means for jails that count bans (recidive)."""
+        if jail.settings.ignoreself and self.own.covers(failure.address):
+            jail.passed += 1
+            return []
+        if jail.ignored.covers(failure.address):
+            jail.passed += 1
+            return []
+        if failure.time > now + FUTURE:
+            failure = replace(failure, time=now)
+            self.clipped += 1
+        decisions = jail.count(failure, now)
+        for decision in tuple(decisions):
+            if isinstance(decision, Banned) and jail.settings.filter.feed is not Feed.BANS:
+                decisions += self._recidive(decision, failure, now)
+        return decisions
+
+    def tick(self, now: float) -> list[Decision]:
+        """The bans whose time is over."""
+        return [decision for jail in self.jails.values() for decision in jail.expire(now)]
+
+    def purge(self, before: float) -> None:
+        """Forget offences whose ban ended before that time."""
+        for jail in self.jails.values():
+            jail.ledger.purge(before)
+
+    def allow(self, name: str, offender: Offender) -> None:
+        """Raises ControlError when a ban by hand would shut out the host itself or an ignored address."""
+        jail = self.jail(name)
+        for network, what in (
+            (self.own, "an address of this machine"),
+            (jail.ignored, f"in ignoreip of jail {name}"),
+        ):
+            if network.covers(offender):
+                raise ControlError(f"{offender} is {what}", hint="--force bans it anyway")
+
+    def ban(
+        self, name: str, offender: Offender, now: float, bantime: float | None
+    ) -> list[Decision]:
+        """Ban by hand, exactly what was typed."""
+        return self.jail(name).ban_by_hand(offender, now, bantime)
+
+    def unban(self, offender: Offender, now: float, name: str | None = None) -> list[Decision]:
+        """Lift the bans of an address, and of everything inside a network, in one jail or in all."""
+        decisions: list[Decision] = []
+        for jail in [self.jail(name)] if name else self.jails.values():
+            targets = {offender, jail.offender(offender)} if offender.is_host else {offender}
+            if not offender.is_host:
+                targets.update(b.offender for b in jail.ledger if offender.covers(b.offender))
+            for target in sorted(targets):
+                decisions += jail.lift(target, now, Reason.UNBAN)
+                if jail.tally.forget(target):
+                    decisions.append(Forgiven(jail.name, target))
+        return decisions
+
+    def unban_all(self, now: float, name: str | None = None) -> list[Decision]:
+        """Lift every ban, in one jail or in all."""
+        decisions: list[Decision] = []
+        for jail in [self.jail(name)] if name else self.jails.values():
+            for ban in sorted(jail.ledger, key=lambda ban: ban.offender):
+                decisions += jail.lift(ban.offender, now, Reason.UNBAN)
+        return decisions
+
+    def covering(self, offender: Offender) -> list[tuple[str, Offender]]:
+        """The bans in force, by jail, that keep this offender out."""
+        return [
+            (jail.name, ban.offender)
+            for jail in self.jails.values()
+            for prefix in range(offender.prefix + 1)
+            if (ban := jail.ledger.get(offender.masked(prefix)))
+        ]
+
+    def jail(self, name: str) -> Jail:
+        """Raises ControlError for a name that is no running jail's."""
+        try:
+            return self.jails[name]
+        except KeyError:
+            running = ", ".join(self.jails) or "none"
+            raise ControlError(f"no jail named {name!r} (running: {running})") from None
+
+    def swap(self, jails: Sequence[Jail], now: float) -> list[Decision]:
+        """Replace the jails after a reload. Bans end only where the jail is gone or ignores the offender now."""
+        decisions: list[Decision] = []
+        kept = {jail.name for jail in jails}
+        for name, jail in self.jails.items():
+            if name not in kept:
+                for ban in tuple(jail.ledger):
+                    decisions += jail.lift(ban.offender, now, Reason.JAIL_GONE)
+        self.jails = {jail.name: jail for jail in jails}
+        for jail in jails:
+            for ban in tuple(jail.ledger):
+                if jail.ignored.covers(ban.offender):
+                    decisions += jail.lift(ban.offender, now, Reason.IGNORED)
+        return decisions
+
+    def _readers(self, entry: Entry) -> Iterable[Jail]:
+        if entry.fields.get("_SYSTEMD_UNIT") == OWN_UNIT:
+            return ()
+        return (
+            jail for jail in self.jails.values() if jail.match and jail.match.fits(entry.fields)
+        )
+
+    def _recidive(self, banned: Banned, failure: Failure, now: float) -> list[Decision]:
+        ban = banned.ban
+        if ban.source is Source.HAND:
+            return []
+        again = Failure(ban.offender, ban.start, f"{failure.cursor};jail={ban.jail}")
+        return [
+            decision
+            for jail in self.jails.values()
+            if jail.settings.filter.feed is Feed.BANS
+            for decision in self.count(jail, again, now)
+        ]

@@ -1,0 +1,55 @@
+"""The text that regexes see: one line built from the fields of an entry, as fail2ban's journal backend builds it.
+
+Everything in it may come from an attacker, so it has an upper length.
+"""
+
+from collections.abc import Mapping
+
+CAP = 4096
+TAIL = 1024
+
+Fields = Mapping[str, bytes | list[bytes]]
+
+
+def build(fields: Fields) -> str:
+    r"""``host ident[pid]: message``, ended by a newline; inner newlines become the two characters ``\n``."""
+    tokens = []
+    if host := text(fields, "_HOSTNAME"):
+        tokens.append(host)
+    if ident := text(fields, "SYSLOG_IDENTIFIER") or text(fields, "_COMM"):
+        pid = text(fields, "SYSLOG_PID") or text(fields, "_PID")
+        tokens.append(f"{ident}[{_number(pid)}]:" if pid else f"{ident}:")
+        if tokens[-1] == "kernel:":
+            tokens.append(_uptime(fields))
+    tokens.append(cap(text(fields, "MESSAGE")))
+    return " ".join(tokens).replace("\n", "\\n") + "\n"
+
+
+def text(fields: Fields, name: str) -> str:
+    """A field's value as text; repeated values joined by blanks, bytes that are no UTF-8 replaced, absent is empty."""
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        value = b" ".join(value)
+    return value.decode("utf-8", "replace")
+
+
+def cap(message: str) -> str:
+    """Keep the head and the last KiB of an over-long message: padding in the middle then hides nothing."""
+    if len(message) <= CAP:
+        return message
+    return message[: CAP - TAIL] + message[-TAIL:]
+
+
+def _number(pid: str) -> str:
+    try:
+        return str(int(pid, 0))
+    except ValueError:
+        return pid
+
+
+def _uptime(fields: Fields) -> str:
+    stamp = text(fields, "_SOURCE_MONOTONIC_TIMESTAMP") or text(fields, "__MONOTONIC_TIMESTAMP")
+    seconds = int(stamp) / 1e6 if stamp.isdigit() else 0.0
+    return f"[{seconds:12.6f}]"

@@ -1,0 +1,222 @@
+"""What goes over the control socket: one JSON object a line, with the version of this language in each.
+
+Requests are frozen values here and plain objects on the wire; answers are typed dictionaries on both sides.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NotRequired, TypedDict
+
+from f2b.errors import ControlError, Exit, F2bError
+
+VERSION = 1
+LIMIT = 4 * 1024 * 1024
+"""The longest request, in bytes."""
+ANSWER_LIMIT = 1024 * 1024 * 1024
+"""The longest answer: a million bans, listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Is anybody there?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole daemon, or one jail with its bans."""
+
+    jail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Banned:
+    """The bans in force, of every jail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """Ban by hand. `bantime` is a duration as typed; `peer` the address that the caller's own login comes from."""
+
+    addresses: tuple[str, ...]
+    jail: str = "custom"
+    bantime: str | None = None
+    force: bool = False
+    peer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unban:
+    """Lift bans: of these addresses, or all of them."""
+
+    addresses: tuple[str, ...] = ()
+    jail: str | None = None
+    everything: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Read the configuration again; nothing changes if it has an error."""
+
+
+Request = Ping | Status | Banned | Ban | Unban | Reload
+COMMANDS: dict[str, type[Request]] = {
+    "ping": Ping,
+    "status": Status,
+    "banned": Banned,
+    "ban": Ban,
+    "unban": Unban,
+    "reload": Reload,
+}
+READING = (Ping, Status, Banned)
+"""Requests that change nothing."""
+
+
+class BanRow(TypedDict):
+    """A ban in force. Times are seconds since the epoch; `until` null: for ever; `enforced` false: with `why`."""
+
+    offender: str
+    start: float
+    until: float | None
+    offence: int
+    failures: int
+    source: str
+    enforced: bool
+    why: NotRequired[str]
+
+
+class JailRow(TypedDict):
+    """A jail in figures. `catching_up` is the share of its past that is read, null when all of it is."""
+
+    name: str
+    failing: int
+    found: int
+    ignored: int
+    banned: int
+    banned_total: int
+    catching_up: float | None
+    broken: str | None
+
+
+class JailStatus(JailRow):
+    """A jail in full."""
+
+    filter: str
+    journalmatch: list[str]
+    maxretry: int
+    findtime: float
+    bantime: float | None
+    bans: list[BanRow]
+
+
+class DaemonStatus(TypedDict):
+    """The daemon. `degraded` lists what it cannot do at the moment, and why."""
+
+    version: str
+    pid: int
+    since: float
+    journal: str
+    entries: int
+    position: float | None
+    backend: str
+    degraded: list[str]
+    counters: dict[str, int]
+    jails: list[JailRow]
+
+
+class Answer(TypedDict):
+    """What comes back."""
+
+    version: int
+    ok: bool
+    result: Any
+    error: NotRequired[str]
+    hint: NotRequired[str]
+    exit: NotRequired[int]
+
+
+def encode_request(request: Request) -> bytes:
+    command = next(name for name, kind in COMMANDS.items() if kind is type(request))
+    return _line({"version": VERSION, "command": command, **asdict(request)})
+
+
+def decode_request(line: bytes) -> Request:
+    """Raises ControlError for anything that is not a request of this version."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ControlError(f"not a JSON line: {error}") from error
+    if not isinstance(message, dict):
+        raise ControlError("a request is a JSON object")
+    version = message.pop("version", None)
+    if version != VERSION:
+        raise ControlError(
+            f"protocol version {version!r} is not {VERSION}", hint="restart f2b after an upgrade"
+        )
+    command = message.pop("command", None)
+    kind = COMMANDS.get(command) if isinstance(command, str) else None
+    if kind is None:
+        raise ControlError(f"unknown command {command!r}", hint="known: " + ", ".join(COMMANDS))
+    return _build(kind, message)
+
+
+def encode_result(result: Any) -> bytes:
+    return _line(Answer(version=VERSION, ok=True, result=result))
+
+
+def encode_error(error: F2bError) -> bytes:
+    answer = Answer(
+        version=VERSION,
+        ok=False,
+        result=None,
+        error=error.message,
+        hint=error.hint,
+        exit=error.exit,
+    )
+    return _line(answer)
+
+
+def decode_answer(line: bytes) -> Any:
+    """The result. Raises the daemon's error as it was meant for the admin."""
+    try:
+        answer = json.loads(line)
+        if answer["ok"]:
+            return answer["result"]
+        error = ControlError(answer["error"], hint=answer.get("hint", ""))
+        error.exit = Exit(answer.get("exit", Exit.USAGE))
+    except (ValueError, LookupError, TypeError) as cause:
+        raise ControlError(f"the daemon's answer makes no sense: {line[:200]!r}") from cause
+    raise error
+
+
+def _line(message: Any) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def _build(kind: type[Request], message: dict[str, Any]) -> Request:
+    values: dict[str, Any] = {}
+    for row in fields(kind):
+        if row.name in message:
+            value = message.pop(row.name)
+            values[row.name] = _checked(row.name, str(row.type), value)
+    if message:
+        raise ControlError(f"unknown field {next(iter(message))!r}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ControlError(f"incomplete request: {error}") from error
+
+
+def _checked(name: str, wanted: str, value: Any) -> Any:
+    if (
+        wanted.startswith("tuple")
+        and isinstance(value, list)
+        and all(isinstance(item, str) for item in value)
+    ):
+        return tuple(value)
+    if "bool" in wanted and isinstance(value, bool):
+        return value
+    if "str" in wanted and not wanted.startswith("tuple") and isinstance(value, str):
+        return value
+    if "None" in wanted and value is None:
+        return None
+    raise ControlError(f"field {name!r} cannot be {value!r}")

@@ -1,0 +1,325 @@
+"""The memory: one SQLite database with the journal position, the failures and the bans.
+
+Owns the schema and every statement. Position, failures and bans of a batch are one transaction, so a crash leaves
+either all of a batch or nothing of it, and nothing is counted twice. The calls block on the disk: the service makes
+them in a worker thread, one at a time.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from f2b import addresses, failpoint
+from f2b.errors import Exit, NotPermittedError, StoreError, StoreVersionError
+from f2b.model import (
+    Ban,
+    Banned,
+    Decision,
+    Forgiven,
+    Found,
+    Lifted,
+    Position,
+    Prolonged,
+    Reason,
+    Source,
+)
+
+VERSION = 1
+APPLICATION = 0x66326200  # "f2b": other people's databases are not touched
+
+SCHEMA = f"""
+CREATE TABLE position (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), cursor TEXT, time REAL NOT NULL);
+CREATE TABLE jails (name TEXT PRIMARY KEY, fingerprint TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE failures (
+    jail TEXT NOT NULL, offender TEXT NOT NULL, cursor TEXT NOT NULL, time REAL NOT NULL,
+    address TEXT NOT NULL, user TEXT, counts INTEGER NOT NULL,
+    PRIMARY KEY (jail, offender, cursor)
+) WITHOUT ROWID;
+CREATE TABLE bans (
+    jail TEXT NOT NULL, offender TEXT NOT NULL, offence INTEGER NOT NULL,
+    start REAL NOT NULL, until REAL, source TEXT NOT NULL, failures INTEGER NOT NULL, session TEXT,
+    ended REAL, reason TEXT,
+    PRIMARY KEY (jail, offender, offence)
+) WITHOUT ROWID;
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {VERSION};
+"""
+
+FailureKey = tuple[str, str]
+"""Offender and cursor: the place of a failure within its jail."""
+
+BAN_KEY = "jail = ? AND offender = ? AND offence = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction writes. `caught_up`: the fingerprints of jails whose past is now read."""
+
+    decisions: tuple[Decision, ...] = ()
+    position: Position | None = None
+    caught_up: Mapping[str, str] = field(default_factory=dict)
+
+
+class Store:
+    """Raises StoreError; StoreVersionError for a database of a newer f2b, NotPermittedError where access is missing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.set_aside: Path | None = None
+        """Where a corrupt database was moved to at opening."""
+        self._lock = _lock(path)
+        try:
+            self._db = self._open()
+        except sqlite3.DatabaseError as error:
+            if not _is_corrupt(error):
+                raise _translate(path, error) from error
+            self.set_aside = _move_aside(path)
+            self._db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=0.5, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            self._migrate(db)
+            _touch_everything(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and application != APPLICATION:
+            error = StoreError(
+                f"{self.path} is not a database of f2b", hint="set another dbfile in f2b.conf"
+            )
+            error.exit = Exit.CONFIG
+            raise error
+        if version > VERSION:
+            raise StoreVersionError(
+                f"{self.path} was written by a newer f2b (schema {version}, this one knows {VERSION})",
+                hint="install that version again, or set another dbfile in f2b.conf",
+            )
+        if not tables:
+            db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+
+    def commit(self, batch: Batch) -> None:
+        """Write a batch, all of it or nothing."""
+        db = self._db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            for decision in batch.decisions:
+                _write(db, decision)
+            for name, fingerprint in batch.caught_up.items():
+                db.execute("INSERT OR REPLACE INTO jails VALUES (?, ?)", (name, fingerprint))
+            if batch.position is not None:
+                _write_position(db, batch.position)
+            failpoint.reach("before-commit")
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            raise _translate(self.path, error) from error
+        failpoint.reach("after-commit")
+
+    def position(self) -> Position | None:
+        row = self._db.execute("SELECT cursor, time FROM position").fetchone()
+        return Position(*row) if row else None
+
+    def fingerprints(self) -> dict[str, str]:
+        """What each jail looked like when its past was read."""
+        return dict(self._db.execute("SELECT name, fingerprint FROM jails"))
+
+    def failures(self, jail: str, reach: float) -> Iterator[tuple[addresses.Offender, float]]:
+        """The failures that still count and lie at most `reach` seconds before the jail's newest, oldest first."""
+        rows = self._db.execute(
+            "SELECT offender, time FROM failures WHERE jail = ?1 AND counts AND time >= "
+            "(SELECT max(time) FROM failures WHERE jail = ?1) - ?2 ORDER BY time",
+            (jail, reach),
+        )
+        return ((addresses.parse(offender), time) for offender, time in rows)
+
+    def bans(self, jail: str) -> Iterator[Banned | Lifted]:
+        """The last ban of each offender."""
+        rows = self._db.execute(
+            "SELECT offender, start, until, max(offence), source, failures, session, reason, ended FROM bans "
+            "WHERE jail = ? GROUP BY offender",
+            (jail,),
+        )
+        for offender, start, until, offence, source, failures, session, reason, ended in rows:
+            who = addresses.parse(offender)
+            ban = Ban(jail, who, start, until, offence, Source(source), failures, session)
+            yield Lifted(ban, Reason(reason), ended) if reason else Banned(ban)
+
+    def newest(self) -> float:
+        """The time of the newest failure or ban, 0 if there is none."""
+        query = "SELECT max((SELECT ifnull(max(time), 0) FROM failures), (SELECT ifnull(max(start), 0) FROM bans))"
+        (newest,) = self._db.execute(query).fetchone()
+        return float(newest)
+
+    def knows(self, jail: str, offender: addresses.Offender, cursor: str) -> bool:
+        """Say whether that failure was stored before."""
+        query = "SELECT 1 FROM failures WHERE jail = ? AND offender = ? AND cursor = ?"
+        return self._db.execute(query, (jail, str(offender), cursor)).fetchone() is not None
+
+    def purge_failures(self, jail: str, after: FailureKey, before: float) -> FailureKey | None:
+        """Forget a slice of a jail's failures older than `before`; where the next slice begins, None at the end.
+
+        Slices keep the lock short: the first begins after ("", "").
+        """
+        row: FailureKey | None = self._db.execute(
+            "SELECT offender, cursor FROM failures WHERE jail = ? AND (offender, cursor) > (?, ?) "
+            "ORDER BY offender, cursor LIMIT 1 OFFSET 2000",
+            (jail, *after),
+        ).fetchone()
+        bound = "AND (offender, cursor) <= (?, ?)" if row else ""
+        self._run(
+            f"DELETE FROM failures WHERE jail = ? AND (offender, cursor) > (?, ?) {bound} AND time < ?",  # noqa: S608
+            (jail, *after, *(row or ()), before),
+        )
+        return row
+
+    def purge_bans(self, before: float) -> None:
+        """Forget the bans that ended before that time, and with them their offences."""
+        self._run("DELETE FROM bans WHERE reason NOT NULL AND ended < ?", (before,))
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            raise _translate(self.path, error) from error
+
+    def close(self) -> None:
+        self._db.close()
+        self._lock.close()
+
+
+def _write(db: sqlite3.Connection, decision: Decision) -> None:
+    match decision:
+        case Found(jail, offender, failure, counts):
+            db.execute(
+                "INSERT OR IGNORE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    jail,
+                    str(offender),
+                    failure.cursor,
+                    failure.time,
+                    str(failure.address),
+                    failure.user,
+                    counts,
+                ),
+            )
+        case Banned(ban):
+            _write_ban(db, ban)
+            _consume(db, ban.jail, str(ban.offender))
+        case Prolonged(ban):
+            db.execute(
+                f"UPDATE bans SET until = ?, ended = NULL, reason = NULL WHERE {BAN_KEY}",  # noqa: S608
+                (ban.until, *_key(ban)),
+            )
+        case Lifted(ban, reason, at):
+            db.execute(
+                f"UPDATE bans SET ended = ?, reason = ? WHERE {BAN_KEY}",  # noqa: S608
+                (at, reason, *_key(ban)),
+            )
+        case Forgiven(jail, offender):
+            _consume(db, jail, str(offender))
+
+
+def _write_ban(db: sqlite3.Connection, ban: Ban) -> None:
+    db.execute(
+        "INSERT OR IGNORE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+        (*_key(ban), ban.start, ban.until, ban.source, ban.failures, ban.session),
+    )
+
+
+def _key(ban: Ban) -> tuple[str, str, int]:
+    return ban.jail, str(ban.offender), ban.offence
+
+
+def _consume(db: sqlite3.Connection, jail: str, offender: str) -> None:
+    db.execute(
+        "UPDATE failures SET counts = 0 WHERE jail = ? AND offender = ? AND counts",
+        (jail, offender),
+    )
+
+
+def _write_position(db: sqlite3.Connection, position: Position) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO position VALUES (1, ?, ?)", (position.cursor, position.time)
+    )
+
+
+def _touch_everything(db: sqlite3.Connection) -> None:
+    """Read every page that a start relies on: what is corrupt shows now, while it can still be set aside."""
+    db.execute("SELECT count(time), count(counts) FROM failures").fetchone()
+    db.execute("SELECT count(start), count(until) FROM bans").fetchone()
+    db.execute("SELECT * FROM position").fetchall()
+    db.execute("SELECT * FROM jails").fetchall()
+
+
+def _lock(path: Path) -> TextIO:
+    """One daemon a database: the lock is the kernel's and ends with the process, however it ends."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = path.with_name(path.name + ".lock")
+        handle = lock.open("a")
+        lock.chmod(0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        error = StoreError(
+            f"another f2b is running on {path}",
+            hint="`f2b ping` asks it; a second one needs its own dbfile and table",
+        )
+        error.exit = Exit.CONFIG
+        raise error from None
+    except PermissionError as error:
+        raise NotPermittedError(
+            f"no permission for {path.parent}", hint="run as root or as user f2b"
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"cannot use {path.parent}: {error.strerror}", hint="set dbfile in f2b.conf"
+        ) from error
+    return handle
+
+
+def _move_aside(path: Path) -> Path:
+    """Never deleted: an admin may want to rescue something from it."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
+        number += 1
+    for suffix in ("-wal", "-shm", ""):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            source.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
+    return error.sqlite_errorcode & 0xFF in {
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_FORMAT,
+    }
+
+
+def _translate(path: Path, error: sqlite3.Error) -> StoreError | NotPermittedError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH} or (
+        code == sqlite3.SQLITE_READONLY and not os.access(path, os.W_OK)
+    ):
+        return NotPermittedError(
+            f"{path}: {error}", hint="the database must be writable by the daemon's user"
+        )
+    return StoreError(
+        f"{path}: {error}", hint="is the disk full?" if code == sqlite3.SQLITE_FULL else ""
+    )

@@ -1,0 +1,156 @@
+"""Invariant 1: for every way to cut a sequence of entries, run(all) equals run(first); restart; run(rest)."""
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from f2b.config.settings import FilterSettings, JailSettings, Located
+from f2b.decide.engine import Engine
+from f2b.decide.jail import Jail
+from f2b.decide.tally import SLACK
+from f2b.detect.session import LIFETIME
+from f2b.errors import Origin
+from f2b.model import Entry, Position
+from f2b.store import Batch, Store
+
+HERE = Origin("test", 1)
+
+
+def located(*texts: str) -> tuple[Located, ...]:
+    return tuple(Located(text, HERE) for text in texts)
+
+
+PLAIN = FilterSettings(
+    name="plain", failregex=located(r"^\S+ a\[\d+\]: bad <HOST>$"), journalmatch=located("_COMM=a")
+)
+SESSION = FilterSettings(
+    name="session",
+    prefregex=Located(r"^<F-MLFID>\S+ b\[\d+\]</F-MLFID>: <F-CONTENT>.+</F-CONTENT>$", HERE),
+    failregex=located(
+        r"^<F-NOFAIL>from</F-NOFAIL> <HOST>$",
+        r"^bad <F-USER>\S+</F-USER>$",
+        r"^<F-MLFFORGET><F-NOFAIL>end</F-NOFAIL></F-MLFFORGET>$",
+        r"^<F-MLFFORGET><F-MLFGAINED>good</F-MLFGAINED></F-MLFFORGET>$",
+    ),
+    journalmatch=located("_COMM=b"),
+)
+JAILS = (
+    JailSettings(name="plain", filter=PLAIN, maxretry=3, findtime=60, bantime=90),
+    JailSettings(name="session", filter=SESSION, maxretry=2, findtime=30, bantime=40),
+    JailSettings(name="once", filter=PLAIN, maxretry=1, findtime=10, bantime=None),
+)
+
+ADDRESSES = ("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")
+messages = st.one_of(
+    st.tuples(st.just("a"), st.sampled_from([f"bad {a}" for a in ADDRESSES])),
+    st.tuples(
+        st.just("b"),
+        st.sampled_from([*(f"from {a}" for a in ADDRESSES), "bad root", "bad guest", "end", "good"]),
+    ),
+)
+steps = st.tuples(
+    messages,
+    st.integers(1, 2),  # the process id: a session
+    st.sampled_from([0.0, 0.5, 1.0, 5.0, 20.0, 40.0, -3.0, -30.0]),  # entries may be out of order
+)
+
+
+def entries(steps_: list[tuple[tuple[str, str], int, float]]) -> list[Entry]:
+    made, time = [], 1_000_000.0
+    for number, ((comm, message), pid, step) in enumerate(steps_):
+        time += step
+        fields: dict[str, bytes | list[bytes]] = {
+            "MESSAGE": message.encode(),
+            "_COMM": comm.encode(),
+            "_PID": str(pid).encode(),
+            "_HOSTNAME": b"host",
+            "_BOOT_ID": b"0123456789",
+        }
+        made.append(Entry(f"i={number}", time, fields))
+    return made
+
+
+def open_engine(store: Store, history: list[Entry]) -> tuple[Engine, int]:
+    """An engine as the service makes one; and the number of entries that are decided on already."""
+    jails = [Jail(settings) for settings in JAILS]
+    for jail in jails:
+        jail.restore(store.failures(jail.name, jail.settings.findtime + SLACK), store.bans(jail.name))
+    engine = Engine(jails)
+    position = store.position()
+    done = int((position.cursor or "i=-1")[2:]) + 1 if position else 0
+    for entry in history[:done]:
+        if position and entry.time >= position.time - LIFETIME:
+            engine.warm(entry)
+    return engine, done
+
+
+def outcome(store: Store) -> tuple[list[object], list[object]]:
+    db = store._db
+    failures = db.execute("SELECT jail, offender, cursor, time, counts FROM failures ORDER BY 1, 2, 3")
+    bans = db.execute("SELECT jail, offender, start, until, offence FROM bans ORDER BY 1, 2, 3")
+    return list(failures), list(bans)
+
+
+def run(
+    path: Path, history: list[Entry], sizes: list[int], crashes: set[int], steps_: list[float]
+) -> tuple[list[object], list[object]]:
+    """Feed in batches; at a crash the batch is decided on but not committed, and everything starts anew."""
+    store = Store(path)
+    engine, done = open_engine(store, history)
+    now = batch = 0
+    clock = history[-1].time + 1_000 if history else 0.0
+    while done < len(history):
+        size = sizes[batch % len(sizes)]
+        now = clock + steps_[batch % len(steps_)]
+        part = history[done : done + size]
+        decisions = [d for entry in part for d in engine.feed(entry, now)] + engine.tick(now)
+        if batch not in crashes:
+            store.commit(Batch(tuple(decisions), Position(part[-1].cursor, part[-1].time)))
+            done += len(part)
+        else:
+            store.close()
+            store = Store(path)
+            engine, done = open_engine(store, history)
+        batch += 1
+    result = outcome(store)
+    store.close()
+    return result
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(steps, max_size=60),
+    st.lists(st.integers(1, 9), min_size=1, max_size=5),
+    st.sets(st.integers(0, 25), max_size=8),
+    st.lists(st.sampled_from([0.0, 10.0, -500.0, 5_000.0]), min_size=1, max_size=4),
+)
+def test_a_crash_anywhere_changes_nothing(
+    steps_: list[tuple[tuple[str, str], int, float]],
+    sizes: list[int],
+    crashes: set[int],
+    clock_steps: list[float],
+) -> None:
+    history = entries(steps_)
+    with TemporaryDirectory() as directory:
+        undisturbed = run(Path(directory) / "a", history, [len(history) or 1], set(), [0.0])
+        disturbed = run(Path(directory) / "b", history, sizes, crashes, clock_steps)
+    assert disturbed == undisturbed
+
+
+def test_the_test_would_notice_a_position_outside_the_transaction(tmp_path: Path) -> None:
+    """A position that is not committed with its failures makes the run count twice."""
+    history = entries([(("a", "bad 192.0.2.1"), 1, 1.0)] * 2)
+    store = Store(tmp_path / "db")
+    engine, _ = open_engine(store, history)
+    decisions = [d for entry in history for d in engine.feed(entry, 2e6)]
+    store.commit(Batch(tuple(decisions), None))
+    again, done = open_engine(store, history)
+    assert done == 0
+    twice = [d for entry in history for d in again.feed(replace(entry), 2e6)]
+    store.commit(Batch(tuple(twice), None))
+    bans = store._db.execute("SELECT count(*) FROM bans WHERE jail = 'plain'").fetchone()
+    assert bans == (1,), "two failures were counted as four: maxretry 3 was reached"
+    store.close()
