@@ -12,7 +12,11 @@ from typing import Any
 from f2b import addresses, protocol
 from f2b.cli import tables
 from f2b.cli.client import ask
-from f2b.config.load import ConfigErrors, Problem, load, load_daemon
+from f2b.config.daemon import read_daemon
+from f2b.config.files import Files
+from f2b.config.load import load
+from f2b.config.problems import ConfigErrors, Problem
+from f2b.config.settings import DaemonSettings
 from f2b.errors import ControlError, DaemonDownError, Exit, F2bError
 
 
@@ -22,7 +26,7 @@ def execute(args: Namespace) -> int:
     try:
         return command(args)
     except ConfigErrors as errors:
-        return _fail(args, [str(problem) for problem in errors.problems], errors.exit)
+        return _fail(args, [str(error) for error in errors.errors], errors.exit)
     except F2bError as error:
         return _fail(args, [str(error)], error.exit)
     except BrokenPipeError:
@@ -94,7 +98,7 @@ def _flush(args: Namespace) -> int:
         raise ControlError(
             "the daemon is running and would put the wall up again", hint="stop it first"
         )
-    table = load_daemon(args.config).table
+    table = _daemon(args).table
     removed = flush_wall(table)
     if not _json(args, {"table": table, "removed": removed}):
         tables.say(
@@ -153,7 +157,12 @@ def _ask(args: Namespace, request: protocol.Request) -> Any:
 
 
 def _socket(args: Namespace) -> Path:
-    return args.socket or load_daemon(args.config).socket
+    path: Path = args.socket or _daemon(args).socket
+    return path
+
+
+def _daemon(args: Namespace) -> DaemonSettings:
+    return read_daemon(Files(args.config))[0]
 
 
 def _json(args: Namespace, answer: Any) -> bool:

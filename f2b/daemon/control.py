@@ -22,6 +22,7 @@ from f2b.protocol import Request
 CLIENTS = 32
 IDLE = 30.0
 SO_PEERGROUPS = 59
+GROUPS_SIZE = 1024  # bytes; Python's getsockopt takes no more
 
 Handler = Callable[[Request], Awaitable[Any]]
 
@@ -128,7 +129,10 @@ class _Peer:
         _, self.uid, gid = struct.unpack(
             "3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
         )
-        data = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 65536 // 4)
+        try:
+            data = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, GROUPS_SIZE)
+        except OSError:  # more groups than fit: the primary one must do
+            data = b""
         self.groups = {gid, *struct.unpack(f"{len(data) // 4}I", data)}
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from f2b.actions.loader import backend
-from f2b.config.load import ConfigErrors, load
+from f2b.config.load import load
+from f2b.config.problems import ConfigErrors, Severity
 from f2b.daemon.events import Events, Level
 from f2b.daemon.notify import Notifier
 from f2b.daemon.reload import remember
@@ -19,6 +20,7 @@ from f2b.decide.jail import Jail
 from f2b.errors import ConfigError, Exit, F2bError
 from f2b.store import Store
 
+LEVELS = {Severity.ERROR: Level.ERROR, Severity.WARNING: Level.WARNING}
 MACHINE_ID = Path("/etc/machine-id")
 
 
@@ -29,7 +31,7 @@ def run(directory: Path, *, takeover: bool) -> int:
         parts = _parts(directory, notifier, takeover=takeover)
         asyncio.run(_serve(parts))
     except ConfigErrors as errors:
-        for problem in errors.problems:
+        for problem in errors.errors:
             sys.stderr.write(f"f2b: {problem}\n")
         notifier.failed(errors)
         return errors.exit
@@ -50,7 +52,7 @@ def _parts(directory: Path, notifier: Notifier, *, takeover: bool) -> Parts:
     events = Events(settings.logtarget, Level[settings.loglevel], time.time)
     assembly = assemble(config)
     for problem in assembly.problems:
-        events.write(Level.ERROR if problem in assembly.errors else Level.WARNING, str(problem))
+        events.write(LEVELS[problem.severity], str(problem))
     store = Store(settings.dbfile)
     if store.set_aside is not None:
         events.error(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from f2b.config.diff import diff, fingerprint
-from f2b.config.load import Config, ConfigErrors, load
+from f2b.config.load import Config, load
+from f2b.config.problems import ConfigErrors
 from f2b.config.settings import DaemonSettings, JailSettings
 from f2b.daemon.recorder import Recorder
 from f2b.decide.assemble import assemble

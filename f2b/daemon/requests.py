@@ -27,6 +27,7 @@ class Desk:
         self,
         engine: Engine,
         enforcer: Enforcer,
+        *,
         carry_out: CarryOut,
         reload: Callable[[], Awaitable[list[str]]],
         status: Callable[[], DaemonStatus],
@@ -45,12 +46,8 @@ class Desk:
         match request:
             case protocol.Ping():
                 return {"pong": True, "version": __version__, "pid": os.getpid()}
-            case protocol.Status(jail=None):
-                return self._status()
-            case protocol.Status(jail=str(name)):
-                jail = self._engine.jail(name)
-                progress = self._progress.get(name)
-                return report.jail_status(jail, self._clock(), progress, self._enforcer.unenforced)
+            case protocol.Status():
+                return self._jail_status(request.jail) if request.jail else self._status()
             case protocol.Banned():
                 unenforced = self._enforcer.unenforced
                 return {

@@ -142,11 +142,11 @@ class Service:
         desk = Desk(
             self._engine,
             self._enforcer,
-            self._carry_out,
-            self._reload,
-            self._status,
-            self._catch_ups.progress,
-            time.time,
+            carry_out=self._carry_out,
+            reload=self._reload,
+            status=self._status,
+            progress=self._catch_ups.progress,
+            clock=time.time,
         )
         return Control(
             settings.socket,

@@ -8,7 +8,7 @@ from f2b.config.load import Config
 from f2b.config.problems import Problem, Severity
 from f2b.config.settings import Feed, FilterSettings, JailSettings
 from f2b.decide.jail import Jail
-from f2b.errors import LocatedError
+from f2b.errors import ConfigError, LocatedError
 
 
 class Assembly(NamedTuple):
@@ -18,8 +18,12 @@ class Assembly(NamedTuple):
     problems: Sequence[Problem]
 
     @property
-    def errors(self) -> list[Problem]:
-        return [problem for problem in self.problems if problem.severity is Severity.ERROR]
+    def errors(self) -> list[ConfigError]:
+        return [
+            ConfigError(problem.text, origin=problem.origin, hint=problem.hint)
+            for problem in self.problems
+            if problem.severity is Severity.ERROR
+        ]
 
 
 def assemble(config: Config) -> Assembly:

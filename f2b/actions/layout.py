@@ -1,0 +1,183 @@
+"""What our table looks like: its names, and the rules of every jail. Pure; nft.py says it.
+
+chain f2b-chain   own addresses return; then one jump for every jail
+chain jail-NAME   the jail's ignored networks return; then its ban sets are looked up
+
+Names of jails and tables are such as nft can print: config.values lets no others through.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+from f2b.actions import nft
+from f2b.actions.base import JailWall
+from f2b.actions.netlink import Message
+from f2b.actions.nft import Hook, SetFlag, SetKind, Table
+from f2b.addresses import Family, Offender
+from f2b.config.settings import Blocktype, WallSettings
+from f2b.errors import ActionError
+
+BASE_CHAIN = "f2b-chain"
+# Before conntrack (-200) and address translation (-100): a banned packet makes no conntrack entry,
+# and ports are those the client sees, also where Docker publishes them. input misses containers.
+HOOKS = {"prerouting": Hook(0, -300), "input": Hook(1, -1)}
+
+_PROTOCOLS = {"tcp": 6, "udp": 17}
+_NETWORKS_A_MESSAGE = 500  # an attribute holds 65,535 bytes, an IPv6 network takes 64
+
+
+class Place(NamedTuple):
+    """Where a ban stands: there is one set for each of these."""
+
+    jail: str
+    family: Family
+    prefix: int
+
+    @property
+    def set_name(self) -> str:
+        host = f"{'addr-set' if self.family is Family.INET else 'addr6-set'}-{self.jail}"
+        return host if self.prefix == self.family.bits else f"{host}-{self.prefix}"
+
+    @property
+    def kind(self) -> SetKind:
+        return nft.address_set(self.family, SetFlag.TIMEOUT, counted=True)
+
+
+def host_places(jail: str) -> list[Place]:
+    return [Place(jail, family, family.bits) for family in Family]
+
+
+def jail_chain(jail: str) -> str:
+    return f"jail-{jail}"
+
+
+class Allowed(NamedTuple):
+    """Networks that are let through, whatever is banned, in the chain that says so."""
+
+    chain: str
+    set_name: str
+    family: Family
+    networks: list[Offender]
+
+    @property
+    def kind(self) -> SetKind:
+        return nft.address_set(self.family, SetFlag.INTERVAL)
+
+
+def allowed_own(own: Sequence[Offender]) -> list[Allowed]:
+    """The sets are there even if empty: addresses come and go while the rules stay."""
+    return [
+        Allowed(BASE_CHAIN, "own-addr", Family.INET, _disjoint(own, Family.INET)),
+        Allowed(BASE_CHAIN, "own-addr6", Family.INET6, _disjoint(own, Family.INET6)),
+    ]
+
+
+def allowed_in(wall: JailWall) -> list[Allowed]:
+    chain, four, six = jail_chain(wall.name), f"ignore-{wall.name}", f"ignore6-{wall.name}"
+    both = [
+        Allowed(chain, four, Family.INET, _disjoint(wall.ignored, Family.INET)),
+        Allowed(chain, six, Family.INET6, _disjoint(wall.ignored, Family.INET6)),
+    ]
+    return [allowed for allowed in both if allowed.networks]
+
+
+def _disjoint(offenders: Sequence[Offender], family: Family) -> list[Offender]:
+    """Leave out what another one covers: the kernel refuses overlaps."""
+    disjoint: list[Offender] = []
+    for offender in sorted(offenders, key=lambda o: (o.packed, o.prefix)):
+        if offender.family is family and not (disjoint and disjoint[-1].covers(offender)):
+            disjoint.append(offender)
+    return disjoint
+
+
+class Standing(NamedTuple):
+    """What of ours stands in the kernel. What an admin put into our table himself is not ours."""
+
+    hook: Hook | None = None
+    chains: frozenset[str] = frozenset()
+    sets: Mapping[str, SetKind] = MappingProxyType({})
+
+
+def is_our_chain(name: str) -> bool:
+    return name == BASE_CHAIN or name.startswith("jail-")
+
+
+def is_our_set(name: str) -> bool:
+    prefixes = ("addr-set-", "addr6-set-", "ignore-", "ignore6-")
+    return name in {"own-addr", "own-addr6"} or name.startswith(prefixes)
+
+
+def structure(
+    table: Table,
+    hook: Hook,
+    jails: Sequence[JailWall],
+    own: Sequence[Offender],
+    places: Collection[Place],
+    standing: Standing,
+) -> list[Message]:
+    """Make everything but the bans, out of what stands now. Sets that are right keep theirs.
+
+    In one transaction no packet sees a chain between its flush and its new rules.
+    """
+    chains = [jail_chain(wall.name) for wall in jails]
+    allowed = allowed_own(own) + [item for wall in jails for item in allowed_in(wall)]
+    sets = {item.set_name: item.kind for item in allowed}
+    sets |= {place.set_name: place.kind for place in places}
+    # The kernel answers EBUSY while a rule names a chain or a set: rules first.
+    messages = [table.flush_chain(name) for name in sorted(standing.chains)]
+    stale = standing.chains.difference(chains, [BASE_CHAIN] if standing.hook == hook else [])
+    messages += [table.delete_chain(name) for name in sorted(stale)]
+    messages += [table.delete_set(name) for name in unlike(standing, sets)]
+    messages += [table.base_chain(BASE_CHAIN, hook), *map(table.chain, chains)]
+    messages += [table.set(name, kind) for name, kind in sets.items()]
+    for item in allowed:
+        messages += fill(table, item)
+        test = nft.source(item.family, item.family.bits) + nft.lookup(item.set_name)
+        messages.append(table.rule(item.chain, test, nft.RETURN))
+    messages += [table.rule(BASE_CHAIN, nft.jump(name)) for name in chains]
+    walls = {wall.name: wall.settings for wall in jails}
+    for place in places:
+        messages += ban_rules(table, walls[place.jail], place)
+    return messages
+
+
+def unlike(standing: Standing, sets: Mapping[str, SetKind]) -> list[str]:
+    """Name the sets that must go: not wanted any more, or of another kind than wanted."""
+    return [name for name, kind in standing.sets.items() if sets.get(name) != kind]
+
+
+def fill(table: Table, allowed: Allowed) -> list[Message]:
+    """Make an allow set hold these networks and no others."""
+    messages = [table.flush_set(allowed.set_name)]
+    for at in range(0, len(allowed.networks), _NETWORKS_A_MESSAGE):
+        part = allowed.networks[at : at + _NETWORKS_A_MESSAGE]
+        messages.append(table.add(allowed.set_name, nft.intervals(part)))
+    return messages
+
+
+def ban_rules(table: Table, settings: WallSettings, place: Place) -> list[Message]:
+    """The rules that act on the set of that place, one for every protocol."""
+    sender = nft.source(place.family, place.prefix) + nft.lookup(place.set_name)
+    verdict = nft.REJECT if settings.blocktype is Blocktype.REJECT else nft.DROP
+    messages: list[Message] = []
+    for name in settings.protocols or (("tcp", "udp") if settings.ports else ("",)):
+        test = nft.protocol(_PROTOCOLS[name]) if name else b""
+        if settings.ports:
+            made, among_them = table.anonymous_ports(settings.ports)
+            messages += made
+            test += nft.DESTINATION_PORT + among_them
+        messages.append(table.rule(jail_chain(place.jail), test, sender, verdict))
+    return messages
+
+
+def check(jails: Sequence[JailWall]) -> None:
+    """Refuse jails that would share a set: the networks of one, the hosts of the other."""
+    names = {wall.name for wall in jails}
+    for name in names:
+        stem, _, last = name.rpartition("-")
+        if last.isdigit() and stem in names:
+            raise ActionError(
+                f"the jails {stem} and {name} would share the set addr-set-{name}",
+                hint="rename one of them",
+            )

@@ -1,0 +1,93 @@
+"""Old and new: what a reload has to do. Where something is written does not matter, only what."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from f2b.config.load import Config
+from f2b.config.settings import FilterSettings, JailSettings, Where, settings
+
+
+class Part(StrEnum):
+    """What may change about a jail, by who must know: detector, wall, tally and ledger, ignore."""
+
+    FILTER = "filter"
+    WALL = "wall"
+    THRESHOLDS = "thresholds"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A jail that goes on in another form."""
+
+    old: JailSettings
+    new: JailSettings
+    parts: frozenset[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The jails by what happens to them, in the order of the files; and daemon settings that
+    stay as they are until a restart.
+    """
+
+    added: tuple[JailSettings, ...]
+    removed: tuple[JailSettings, ...]
+    kept: tuple[JailSettings, ...]
+    changed: tuple[Change, ...]
+    restart: tuple[str, ...]
+
+
+def diff(old: Config, new: Config) -> Plan:
+    before = {jail.name: jail for jail in old.jails}
+    after = {jail.name: jail for jail in new.jails}
+    both = [(before[name], jail) for name, jail in after.items() if name in before]
+    changes = [Change(was, jail, _changed_parts(was, jail)) for was, jail in both]
+    return Plan(
+        added=tuple(jail for name, jail in after.items() if name not in before),
+        removed=tuple(jail for name, jail in before.items() if name not in after),
+        kept=tuple(change.new for change in changes if not change.parts),
+        changed=tuple(change for change in changes if change.parts),
+        restart=tuple(
+            row.name
+            for row in settings(Where.DAEMON).values()
+            if row.restart and getattr(old.daemon, row.name) != getattr(new.daemon, row.name)
+        ),
+    )
+
+
+def fingerprint(jail: JailSettings) -> str:
+    """Of what decides which entries are failures: another one means reading them again."""
+    return hashlib.sha256(repr(_words(jail.filter)).encode()).hexdigest()
+
+
+def _words(filter_: FilterSettings) -> tuple[object, ...]:
+    """The filter without the places where it is written, which move with every edit."""
+    lists = (filter_.failregex, filter_.ignoreregex, filter_.journalmatch)
+    return (
+        filter_.feed.value,
+        filter_.prefregex and filter_.prefregex.text,
+        *(tuple(line.text for line in lines) for lines in lists),
+    )
+
+
+def _changed_parts(old: JailSettings, new: JailSettings) -> frozenset[Part]:
+    def aspects(jail: JailSettings) -> dict[Part, tuple[object, ...]]:
+        return {
+            Part.FILTER: (_words(jail.filter), jail.filter.maxsessions),
+            Part.WALL: (jail.wall,),
+            Part.THRESHOLDS: (
+                jail.maxretry,
+                jail.findtime,
+                jail.bantime,
+                jail.ipv4prefix,
+                jail.ipv6prefix,
+                jail.maxoffenders,
+                jail.maxbans,
+            ),
+            Part.IGNORE: (jail.ignoreip, jail.ignoreself),
+        }
+
+    was, is_ = aspects(old), aspects(new)
+    return frozenset(part for part in Part if was[part] != is_[part])

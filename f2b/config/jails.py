@@ -1,0 +1,106 @@
+"""One jail: from its section, its filter and its action to JailSettings."""
+
+import re
+from dataclasses import fields
+from functools import partial
+from typing import Any
+
+import f2b
+from f2b.config.files import Files
+from f2b.config.filters import FilterFile
+from f2b.config.ini import DEFAULT, Dialect, Sections, escaped
+from f2b.config.problems import Collector, ConfigErrors, Problem, Severity
+from f2b.config.section import Section, placed
+from f2b.config.settings import Feed, FilterSettings, JailSettings, Where, settings
+from f2b.config.spec import parse
+from f2b.config.wall import read_wall
+from f2b.errors import ConfigError, Origin
+
+_ROWS = settings(Where.JAIL)
+_FIELDS = [_ROWS[field.name] for field in fields(JailSettings) if field.name in _ROWS]
+_PARSED = [row for row in _FIELDS if row.parse is not None]
+_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,63}", re.ASCII)
+
+
+def built_in(files: Files) -> Sections:
+    """The [DEFAULT] beneath all files: our defaults, and the two variables fail2ban defines."""
+    defaults = {row.name: row.default for row in _ROWS.values() if row.default}
+    return {
+        DEFAULT: defaults
+        | {
+            "fail2ban_confpath": escaped(str(files.directory)),
+            "fail2ban_version": escaped(f2b.__version__),
+        }
+    }
+
+
+def is_enabled(dialect: Dialect, files: Files, name: str) -> bool:
+    return Section(dialect, files.marks, name).value(_ROWS["enabled"]) is True
+
+
+def read_jail(dialect: Dialect, files: Files, name: str) -> tuple[JailSettings, list[Problem]]:
+    """The jail and what to warn of. Raises ConfigErrors with everything that is wrong in it."""
+    section = Section(dialect, files.marks, name)
+    origin = section.located("enabled").origin
+    steps = Collector()
+    steps.attempt(lambda: _check_name(name, origin))
+    found = steps.attempt(lambda: _read_filter(section, files, origin))
+    wall = steps.attempt(lambda: read_wall(section, files))
+    values: dict[str, Any] = {
+        row.name: steps.attempt(partial(section.value, row)) for row in _PARSED
+    }
+    if steps.errors or found is None or wall is None:
+        raise ConfigErrors(steps.errors)
+    jail = JailSettings(name=name, filter=found[0], wall=wall[0], origin=origin, **values)
+    return jail, found[1] + [_left_out(*action) for action in wall[1]]
+
+
+def _check_name(name: str, origin: Origin) -> None:
+    """The name becomes part of the names of sets in the kernel, and of log lines."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} cannot be the name of a jail",
+            origin=origin,
+            hint="up to 64 letters, digits, - _ .",
+        )
+
+
+def _read_filter(
+    section: Section, files: Files, origin: Origin
+) -> tuple[FilterSettings, list[Problem]]:
+    spec_text = section.located("filter")
+    with placed(spec_text.origin, "filter"):
+        spec = parse(spec_text.text)
+    with placed(origin):
+        file = FilterFile(files, spec, _variables(section))
+    jail = Section(section.dialect, files.marks, section.name, file.known())
+    found = file.settings(jail.marked)
+    if found.feed is Feed.JOURNAL and not found.journalmatch:
+        raise ConfigError(
+            f"filter {found.name!r} has a failregex and no journalmatch",
+            origin=origin,
+            hint="f2b reads the journal alone: write journalmatch = _SYSTEMD_UNIT=NAME.service, "
+            "or * to look at every entry; systemd-cat or rsyslog's omjournal bring a log file in",
+        )
+    if found.feed is Feed.NONE and file.lacks_failregex:
+        text = f"filter {found.name!r} has no failregex: the jail only takes bans by hand"
+        return found, [Problem(Severity.WARNING, origin, text, jail=section.name)]
+    return found, []
+
+
+def _variables(section: Section) -> dict[str, str]:
+    """The jail's options, which its filter's files may refer to as ``%(option)s``."""
+    variables = {}
+    for option in _ROWS:
+        try:
+            text = section.marked(option)
+        except ConfigError:
+            continue  # told by whoever needs this option
+        if text is not None:
+            variables[option] = escaped(text)
+    return variables
+
+
+def _left_out(action: str, origin: Origin) -> Problem:
+    text = f"action {action!r} is ignored because mail and report actions are not available yet"
+    return Problem(Severity.WARNING, origin, text)

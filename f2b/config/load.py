@@ -1,0 +1,90 @@
+"""From a directory to a Config, or to everything that is wrong with it.
+
+An error in f2b.conf or in the syntax of a jail file stops the load. An error in one jail leaves
+that jail out, and all others stand.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from f2b.config.daemon import read_daemon
+from f2b.config.files import Files
+from f2b.config.filters import FilterFile
+from f2b.config.ini import DEFAULT, Dialect, escaped
+from f2b.config.jails import built_in, is_enabled, read_jail
+from f2b.config.options import idle_options
+from f2b.config.problems import Collector, ConfigErrors, Problem, Severity, jail_problems
+from f2b.config.settings import DaemonSettings, FilterSettings, JailSettings, Where, settings
+from f2b.config.spec import parse
+from f2b.errors import ConfigError
+
+__all__ = ["Config", "ConfigErrors", "Problem", "Severity", "load", "load_filter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A directory as it was read. `jails` holds the enabled ones without errors, in file order."""
+
+    daemon: DaemonSettings
+    jails: tuple[JailSettings, ...]
+    problems: tuple[Problem, ...]
+    directory: Path
+
+
+def load(directory: Path) -> Config:
+    """Read f2b.conf, jail.conf and all that belongs to them. Raises ConfigErrors."""
+    files = Files(directory)
+    files.check()
+    steps = Collector()
+    daemon = steps.attempt(lambda: read_daemon(files))
+    dialect = steps.attempt(lambda: _jail_files(files))
+    if daemon is None or dialect is None:
+        raise ConfigErrors(steps.errors)
+    jails, problems = _jails(dialect, files)
+    return Config(daemon[0], jails, tuple(dict.fromkeys(daemon[1] + problems)), directory)
+
+
+def _jail_files(files: Files) -> Dialect:
+    dialect = files.layers("jail", built_in(files))
+    if dialect is None:
+        raise ConfigError(
+            f"{files.directory} holds no jail.conf", hint="-c names another directory"
+        )
+    return dialect
+
+
+def _jails(dialect: Dialect, files: Files) -> tuple[tuple[JailSettings, ...], list[Problem]]:
+    jails: list[JailSettings] = []
+    problems: list[Problem] = []
+    enabled: list[str] = []
+    for name in dialect.own:
+        if name in (DEFAULT, "INCLUDES"):
+            continue
+        try:
+            if is_enabled(dialect, files, name):
+                enabled.append(name)
+                jail, warnings = read_jail(dialect, files, name)
+                jails.append(jail)
+                problems += warnings
+        except (ConfigError, ConfigErrors) as error:
+            problems += jail_problems(name, error)
+    if not enabled and not problems:
+        hint = "write enabled = true into a jail's section"
+        problems.append(Problem(Severity.WARNING, None, "no jail is enabled", hint))
+    rows = settings(Where.JAIL, Where.FILTER)
+    problems += idle_options(dialect, files.marks, [DEFAULT, *enabled], rows)
+    return tuple(jails), problems
+
+
+def load_filter(
+    directory: Path, spec: str, options: Mapping[str, str] = MappingProxyType({})
+) -> FilterSettings:
+    """One filter on its own, named as a jail names it. `options` are those a jail would set.
+
+    Raises ConfigError or ConfigErrors.
+    """
+    files = Files(directory)
+    variables = {name: escaped(text) for name, text in options.items()}
+    return FilterFile(files, parse(spec), variables).settings(options.get)

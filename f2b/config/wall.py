@@ -1,0 +1,82 @@
+"""From a jail's actions to its wall: fail2ban's names for firewalls, and what they mean here."""
+
+from typing import Any
+
+from f2b.config.files import Files
+from f2b.config.section import Section, parsed, placed
+from f2b.config.settings import Blocktype, Located, WallSettings, Where, settings
+from f2b.config.spec import Spec, parse, split
+from f2b.errors import ConfigError, Origin
+
+# fail2ban's names, and the type that each means. A plain `nftables` is our own, without a type.
+_TYPES = {
+    "nftables": "",
+    "nftables-allports": "allports",
+    "nftables-multiport": "multiport",
+    "iptables-allports": "allports",
+    "iptables-multiport": "multiport",
+}
+_ROWS = settings(Where.JAIL)
+
+
+def read_wall(section: Section, files: Files) -> tuple[WallSettings, tuple[Located, ...]]:
+    """The wall that a jail asks for, and the names of the actions that f2b leaves out."""
+    banaction, action = section.located("banaction"), section.located("action")
+    with placed(banaction.origin, "banaction"):
+        wanted = parse(banaction.text)
+    with placed(action.origin, "action"):
+        specs = [parse(item) for item in split(action.text)] or [wanted]
+    firewalls = [spec for spec in specs if spec.name in _TYPES]
+    if not firewalls:
+        if wanted.name not in _TYPES:
+            raise ConfigError(
+                f"banaction {wanted.name!r} is not available yet",
+                origin=banaction.origin,
+                hint=f"write banaction = {_substitute_for(wanted.name)}",
+            )
+        raise ConfigError(
+            f"action names no firewall that f2b has, got {action.text!r}",
+            origin=action.origin,
+            hint="write action = %(action_)s",
+        )
+    spec = firewalls[0]
+    origin = banaction.origin if spec.name == wanted.name else action.origin
+    left_out = (Located(spec.name, action.origin) for spec in specs if spec.name not in _TYPES)
+    return _wall(spec, origin, section, files), tuple(left_out)
+
+
+def _substitute_for(name: str) -> str:
+    return "nftables-multiport" if "multiport" in name else "nftables"
+
+
+def _wall(spec: Spec, origin: Origin, section: Section, files: Files) -> WallSettings:
+    def option(name: str) -> Any:
+        """The parameter of the spec, or else the jail's setting."""
+        if name not in spec.options:
+            return section.value(_ROWS[name])
+        return parsed(_ROWS[name], Located(spec.options[name], origin))
+
+    kind = spec.options.get("type", _TYPES[spec.name])
+    if kind not in ("", "allports", "multiport"):
+        raise ConfigError(
+            f"{spec.name} has no type {kind!r}", origin=origin, hint="write allports or multiport"
+        )
+    if not kind and spec.options.keys() & {"port", "protocol"}:
+        kind = "multiport"
+    wanted = option("blocktype") or _common_blocktype(files)
+    if not kind:
+        return WallSettings(blocktype=wanted or Blocktype.DROP)
+    return WallSettings(
+        ports=option("port") if kind == "multiport" else (),
+        protocols=option("protocol"),
+        blocktype=wanted or Blocktype.REJECT,
+    )
+
+
+def _common_blocktype(files: Files) -> Blocktype | None:
+    """What an image or an admin wrote for all of fail2ban's nftables actions together."""
+    dialect = files.layers("action.d/nftables-common")
+    if dialect is None:
+        return None
+    common: Blocktype | None = Section(dialect, files.marks, "Init").value(_ROWS["blocktype"])
+    return common
