@@ -193,7 +193,7 @@ class Nftables:
             messages.append(self._table.set(place.set_name, place.kind))
             messages += layout.ban_rules(self._table, self._walls[place.jail].settings, place)
         for place in keys.keys() & (self._places | puts.keys()):
-            messages += self._replacing(place, keys[place], puts[place], now)
+            messages += self._replacing(place, keys[place], puts.get(place, ()), now)
         if messages:
             sent = self._kernel.post(messages)
             failpoint.reach("after-netlink")

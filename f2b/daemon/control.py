@@ -10,6 +10,7 @@ import os
 import socket
 import stat
 import struct
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,9 @@ CLIENTS = 32
 IDLE = 30.0
 SO_PEERGROUPS = 59
 GROUPS_SIZE = 1024  # bytes; Python's getsockopt takes no more
+
+KEEP_PATH: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+"""The path is ours to remove, or systemd's to keep."""
 
 Handler = Callable[[Request], Awaitable[Any]]
 
@@ -53,7 +57,7 @@ class Control:
         listener = _inherited()
         self._activated = listener is not None
         self._server = await asyncio.start_unix_server(
-            self._serve, sock=listener or _listen(self._path), limit=protocol.LIMIT
+            self._serve, sock=listener or _listen(self._path), limit=protocol.LIMIT, **KEEP_PATH
         )
 
     async def close(self) -> None:

@@ -50,7 +50,7 @@ class Events:
         """Log a decision, in fail2ban's words."""
         match decision:
             case Found(jail, _, failure):
-                if self._found_budget():
+                if self._budget():
                     fields = {"F2B_FAILURE_CURSOR": failure.cursor}
                     self._event(
                         "found",
@@ -67,7 +67,7 @@ class Events:
                     else f"Ban {ban.offender} (over by now, not enforced)"
                 )
                 self._ban("ban", ban, text)
-            case Prolonged(ban):
+            case Prolonged(ban) if self._budget():
                 self._ban(
                     "prolong",
                     ban,
@@ -77,6 +77,8 @@ class Events:
             case Lifted(ban, reason):
                 text = f"Unban {ban.offender}"
                 self._ban("unban", ban, text if reason is Reason.EXPIRED else f"{text} ({reason})")
+            case _:
+                pass
 
     def error(self, text: str) -> None:
         self.write(Level.ERROR, text)
@@ -139,7 +141,7 @@ class Events:
         }
         self.write(level, f"[{jail}] {text}", {**named, **fields})
 
-    def _found_budget(self) -> bool:
+    def _budget(self) -> bool:
         second = int(self._clock())
         if second != self._second:
             if self._found > FOUND_PER_SECOND:

@@ -66,7 +66,9 @@ def _parts(directory: Path, notifier: Notifier, *, takeover: bool) -> Parts:
         instance=_instance(settings.dbfile),
         takeover=takeover,
     )
-    return Parts(config, events, store, Engine(assembly.jails), wall, notifier)
+    return Parts(
+        config, events, store, Engine(assembly.jails, newest=store.newest()), wall, notifier
+    )
 
 
 def _backend_name(jails: Iterable[Jail]) -> str:

@@ -1,13 +1,13 @@
 """A reload that can never drop a ban: all that can fail is done before anything changes."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from f2b.config.diff import diff, fingerprint
 from f2b.config.load import Config, load
 from f2b.config.problems import ConfigErrors
-from f2b.config.settings import DaemonSettings, JailSettings
 from f2b.daemon.recorder import Recorder
 from f2b.decide.assemble import assemble
 from f2b.decide.engine import Engine
@@ -19,10 +19,9 @@ from f2b.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A new configuration that has shown that it can run. `daemon` are the settings that hold until a restart."""
+    """A new configuration that has shown that it can run."""
 
     config: Config
-    daemon: DaemonSettings
     jails: Sequence[Jail]
     summary: str
     warnings: list[str]
@@ -40,8 +39,9 @@ class Prepared:
 
 async def prepare(config: Config, engine: Engine, recorder: Recorder, store: Store) -> Prepared:
     """Raises ConfigErrors with every error of the new configuration."""
-    new = load(config.directory)
-    assembly = assemble(new)
+    # Compiling a hundred jails takes a second: the loop goes on meanwhile.
+    new = await asyncio.to_thread(load, config.directory)
+    assembly = await asyncio.to_thread(assemble, new)
     if assembly.errors:
         raise ConfigErrors(assembly.errors)
     for jail in assembly.jails:
@@ -59,10 +59,12 @@ async def prepare(config: Config, engine: Engine, recorder: Recorder, store: Sto
         )
         if names
     )
-    return Prepared(new, config.daemon, assembly.jails, summary or "nothing has changed", warnings)
+    lasting = {name: getattr(config.daemon, name) for name in plan.restart}
+    new = replace(new, daemon=replace(new.daemon, **lasting))
+    return Prepared(new, assembly.jails, summary or "nothing has changed", warnings)
 
 
 def remember(jail: Jail, store: Store) -> None:
     """Give a jail back what the store knows of it."""
-    settings: JailSettings = jail.settings
-    jail.restore(store.failures(jail.name, settings.findtime + SLACK), store.bans(jail.name))
+    reach = jail.settings.findtime + SLACK
+    jail.restore(store.failures(jail.name, reach), store.bans(jail.name))

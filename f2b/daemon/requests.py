@@ -1,5 +1,6 @@
 """Answering what comes over the control socket: a request becomes a decision, and takes the same road as an entry's."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, assert_never
@@ -42,7 +43,7 @@ class Desk:
         self._progress = progress
         self._clock = clock
 
-    async def handle(self, request: Request) -> Any:  # noqa: PLR0911 - one return a request
+    async def handle(self, request: Request) -> Any:
         match request:
             case protocol.Ping():
                 return {"pong": True, "version": __version__, "pid": os.getpid()}
@@ -74,7 +75,8 @@ class Desk:
         bantime = jail.settings.bantime if request.bantime is None else _bantime(request.bantime)
         offenders = [_address(text) for text in request.addresses]
         if not request.force:
-            protected = [(gateway, "the default gateway") for gateway in interfaces.gateways()]
+            gateways = await asyncio.to_thread(interfaces.gateways)
+            protected = [(gateway, "the default gateway") for gateway in gateways]
             if request.peer:
                 protected.append((_address(request.peer), "where you are logged in from"))
             _guard(offenders, protected)

@@ -8,7 +8,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Coroutine, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from f2b.daemon import reload, report
 from f2b.daemon.catchup import CatchUps
 from f2b.daemon.control import Control
 from f2b.daemon.enforcer import Enforcer, Key, Wall
-from f2b.daemon.events import Events
+from f2b.daemon.events import Events, Level
 from f2b.daemon.notify import Notifier
 from f2b.daemon.recorder import Recorder
 from f2b.daemon.requests import Desk
@@ -104,6 +104,7 @@ class Service:
         await control.start()
         try:
             with self._watch_interfaces():
+                await self._refresh_own()
                 self._attach(warmup=LIFETIME)
                 await self._catch_up()
                 self._notifier.ready()
@@ -208,8 +209,10 @@ class Service:
         self, decisions: Sequence[Decision], position: Position | None = None
     ) -> None:
         """Remember, then enforce, then say so."""
-        await self._recorder.record(Batch(tuple(decisions), position))
-        self._enforcer.submit(decisions)
+        try:
+            await self._recorder.record(Batch(tuple(decisions), position))
+        finally:
+            self._enforcer.submit(decisions)  # also when cancelled: it is decided
         for decision in decisions:
             self._events.decided(decision)
 
@@ -270,9 +273,7 @@ class Service:
 
         def changed() -> None:
             if watch.drain():
-                self._own = interfaces.own_addresses()
-                self._engine.own = IgnoreList(self._own)
-                self._enforcer.set_own(self._own)
+                self._spawn(self._refresh_own())
 
         loop = asyncio.get_running_loop()
         loop.add_reader(watch.fileno(), changed)
@@ -281,6 +282,13 @@ class Service:
         finally:
             loop.remove_reader(watch.fileno())
             watch.close()
+
+    async def _refresh_own(self) -> None:
+        own = await asyncio.to_thread(interfaces.own_addresses)
+        if own != self._own:
+            self._own = own
+            self._engine.own = IgnoreList(own)
+            self._enforcer.set_own(own)
 
     # --- reload ---------------------------------------------------------------------------------
 
@@ -301,7 +309,8 @@ class Service:
             before = self._union()
             # From here to the next await nothing can fail and nobody else runs: the old jails become the new ones.
             decisions = prepared.swap(self._engine, time.time())
-            self._config = replace(prepared.config, daemon=prepared.daemon)
+            self._config = prepared.config
+            self._events.threshold = Level[prepared.config.daemon.loglevel]
             self._enforcer.rebuild()
             await self._carry_out(decisions)
             if self._union() != before:

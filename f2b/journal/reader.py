@@ -122,16 +122,15 @@ class JournalReader:
         try:
             if not self._attend():
                 return []
-            while self._warm:
-                entries = self._batch(min(limit, self._warm))
-                self._warm -= min(len(entries), self._warm)
-                if not self._warm or not entries:
-                    self._warm = 0
-                    self._place = self._start
-                    self._rewind()
+            while True:
+                entries = self._batch(min(limit, self._warm) if self._warm else limit)
+                if not self._warm:
+                    return [(entry, False) for entry in entries]
+                self._warm -= len(entries)
+                if self._warm <= 0 or not entries:
+                    self._begin()
                 if entries:
                     return [(entry, True) for entry in entries]
-            return [(entry, False) for entry in self._batch(limit)]
         except OSError as e:
             self._give_up(e)
             return []
@@ -166,6 +165,7 @@ class JournalReader:
         return True
 
     def _reconnect(self) -> None:
+        """Start over where we are. A warm-up ends with that."""
         self._start = self._place = self.last
         self._warm = 0
         self._connect()
@@ -233,6 +233,12 @@ class JournalReader:
             self._place = before
         self._rewind()
 
+    def _begin(self) -> None:
+        """End the warm-up. To seek the start again is right even if entries went away since they were counted."""
+        self._warm = 0
+        self._place = self._start
+        self._rewind()
+
     # --- the entries ----------------------------------------------------------------------------
 
     def _batch(self, limit: int) -> list[Entry]:
@@ -243,8 +249,17 @@ class JournalReader:
         # later entry of an old file would overtake the first ones of a new file.
         if self._renewed() and not self._handle._next(limit):
             return []
-        edge = self._handle._get_cursor()
-        self._rewind()
+        edge = None
+        try:
+            edge = self._handle._get_cursor()
+            self._rewind()
+        except OSError:
+            # The library met something broken and dropped the file. Single steps lead up to there.
+            self.skipped += 1
+            self._reconnect()
+        return self._entries(limit, edge)
+
+    def _entries(self, limit: int, edge: str | None) -> list[Entry]:
         last = self._place.cursor
         entries: list[Entry] = []
         try:
