@@ -95,7 +95,8 @@ class FilterFile:
     def _first(self, places: Iterable[tuple[str, str]]) -> str | None:
         for section, option in places:
             if option in self._dialect.own.get(section, {}):
-                return self._dialect.get(section, option, vars=self._variables)
+                others = {name: text for name, text in self._variables.items() if name != option}
+                return self._dialect.get(section, option, vars=others)
         return None
 
     def _parsed(self, texts: Mapping[str, str], option: str) -> Any:
@@ -119,7 +120,7 @@ def _dialect(files: Files, name: str) -> Dialect:
     if not name:
         return Dialect({"Definition": {}}, files.marks)
     stem = name if name.startswith(("/", "./")) else f"filter.d/{name}"
-    dialect = files.layers(stem)
+    dialect = files.layers(stem) if stem.isprintable() else None
     if dialect is None:
         raise ConfigError(f"there is no filter {name!r}: {stem}.conf does not exist")
     if "Definition" not in dialect.own:

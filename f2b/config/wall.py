@@ -4,7 +4,7 @@ from typing import Any
 
 from f2b.config.files import Files
 from f2b.config.section import Section, parsed, placed
-from f2b.config.settings import Blocktype, Located, WallSettings, Where, settings
+from f2b.config.settings import Blocktype, Located, WallSettings, Where, nearest, settings
 from f2b.config.spec import Spec, parse, split
 from f2b.errors import ConfigError, Origin
 
@@ -16,6 +16,8 @@ _TYPES = {
     "iptables-allports": "allports",
     "iptables-multiport": "multiport",
 }
+_PARAMETERS = ("type", "port", "protocol", "blocktype")
+_WITHOUT_EFFECT = ("name", "actname", "chain")  # fail2ban's stock action_ passes them
 _ROWS = settings(Where.JAIL)
 
 
@@ -56,6 +58,12 @@ def _wall(spec: Spec, origin: Origin, section: Section, files: Files) -> WallSet
             return section.value(_ROWS[name])
         return parsed(_ROWS[name], Located(spec.options[name], origin))
 
+    for parameter in spec.options:
+        if parameter not in _PARAMETERS + _WITHOUT_EFFECT:
+            hint = nearest(parameter, _PARAMETERS) or f"it has {', '.join(_PARAMETERS)}"
+            raise ConfigError(
+                f"{spec.name} has no parameter {parameter!r} here", origin=origin, hint=hint
+            )
     kind = spec.options.get("type", _TYPES[spec.name])
     if kind not in ("", "allports", "multiport"):
         raise ConfigError(

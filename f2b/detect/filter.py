@@ -6,7 +6,7 @@ from f2b.addresses import Offender, parse_host
 from f2b.config.settings import FilterSettings
 from f2b.detect import line
 from f2b.detect.failregex import compile_failregex, compile_regex
-from f2b.detect.session import Groups, Sessions
+from f2b.detect.session import Groups, Sessions, has_identity
 from f2b.model import Entry, Failure
 
 
@@ -35,14 +35,14 @@ class Filter:
             groups, failed = self.sessions.merge(session, groups, entry.time)
         if not failed:
             return None
-        if session is not None and not _has_identity(groups):
+        if session is not None and not has_identity(groups):
             self.sessions.suspend(session)
             return None
         address = _address(groups)
         if address is None:
             self.invalid += 1
             return None
-        return Failure(address, entry.time, entry.cursor, session, groups.get("user"))
+        return Failure(address, entry.time, entry.cursor, session, groups.get("user") or None)
 
     def _match(self, text: str) -> Groups | None:
         """The groups of the first failregex that matches, over those of prefregex; None if none or if ignored."""
@@ -77,10 +77,6 @@ class Filter:
 
 def _captured(match: re.Match[str]) -> Groups:
     return {name: value for name, value in match.groupdict().items() if value is not None}
-
-
-def _has_identity(groups: Groups) -> bool:
-    return any(groups.get(name) for name in ("ip4", "ip6", "dns", "fid"))
 
 
 def _address(groups: Groups) -> Offender | None:

@@ -1,7 +1,8 @@
 """What is known of a connection that logs several lines: one login attempt is one failure.
 
 Owns the open sessions of one filter. A line belongs to a session by its <F-MLFID>; helper lines (<F-NOFAIL>) bring
-what later lines lack, a success (<F-MLFGAINED>) forgives, an end (<F-MLFFORGET>) closes.
+what later lines lack, a success (<F-MLFGAINED>) forgives, an end (<F-MLFFORGET>) closes. What only repeats
+(<F-ONCE>, our own tag) is a failure if nothing in its session was one.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +11,13 @@ LIFETIME = 300.0
 """Seconds of entry time after its last line until a session is forgotten; the reader warms up for as long."""
 
 Groups = dict[str, str]
+FLAGS = ("mlfforget", "mlfgained", "nofail", "once")
+IDENTITY = ("ip4", "ip6", "dns", "fid")
+
+
+def has_identity(groups: Groups) -> bool:
+    """Say whether the groups tell who it was."""
+    return any(groups.get(name) for name in IDENTITY)
 
 
 @dataclass(slots=True)
@@ -18,6 +26,7 @@ class _Session:
     groups: Groups
     users: set[str] = field(default_factory=set)
     pending: bool = False
+    failed: bool = False
 
 
 class Sessions:
@@ -37,22 +46,25 @@ class Sessions:
         A line is none when it is a helper or a success, unless a failure is pending (one was logged before the
         address was known) or the session has tried more than one user.
         """
-        line = dict(groups)
-        forget = "mlfforget" in line
-        gained = "mlfgained" in line
-        helper = gained or "nofail" in line
-        for flag in ("mlfforget", "mlfgained", "nofail"):
-            line.pop(flag, None)
-
+        line = {name: value for name, value in groups.items() if name not in FLAGS}
+        gained = "mlfgained" in groups
         session = self._touch(key, time)
         if gained:
             session.pending = False
         if user := line.get("user"):
             session.users.add(user)
+        if has_identity(line):
+            # All of it is replaced: an IPv4 address of before must not stand beside an IPv6 address of now.
+            for name in (*IDENTITY, "cidr"):
+                session.groups.pop(name, None)
         session.groups.update(line)
+        helper = gained or "nofail" in groups
         failure = not helper or session.pending or len(session.users) > 1
+        if "once" in groups and session.failed:
+            failure = False
         session.pending = False
-        if forget:
+        session.failed = session.failed or (failure and has_identity(session.groups))
+        if "mlfforget" in groups:
             del self._open[key]
         return session.groups, failure
 

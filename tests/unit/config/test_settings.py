@@ -1,0 +1,77 @@
+"""The table says what the dataclasses say."""
+
+import dataclasses
+
+import pytest
+
+from f2b.config.settings import (
+    SETTINGS,
+    DaemonSettings,
+    FilterSettings,
+    JailSettings,
+    Setting,
+    Where,
+    nearest,
+    settings,
+)
+
+FIELDS = {
+    Where.DAEMON: DaemonSettings(),
+    Where.JAIL: JailSettings(name="x", filter=FilterSettings(name="x")),
+    Where.FILTER: FilterSettings(name="x"),
+}
+PARSED = [row for row in SETTINGS if row.parse and hasattr(FIELDS[row.where], row.name)]
+
+
+@pytest.mark.parametrize("row", PARSED, ids=lambda row: str(row.name))
+def test_a_default_is_the_same_in_the_table_and_the_dataclass(row: Setting) -> None:
+    assert row.parse is not None
+    assert row.parse(row.default) == getattr(FIELDS[row.where], row.name)
+
+
+def test_every_daemon_setting_is_in_the_table() -> None:
+    rows = {row.name for row in settings(Where.DAEMON).values() if not row.ignored}
+    assert rows == {field.name for field in dataclasses.fields(DaemonSettings)}
+
+
+def test_every_row_says_what_it_is_for_or_why_it_does_nothing() -> None:
+    assert [row.name for row in SETTINGS if bool(row.help) is bool(row.ignored)] == []
+
+
+def test_no_name_stands_twice_in_a_place() -> None:
+    assert len({(row.name, row.where) for row in SETTINGS}) == len(SETTINGS)
+
+
+# What fail2ban's manual names for jail.conf and fail2ban.conf.
+@pytest.mark.parametrize(
+    ("where", "names"),
+    [
+        (
+            Where.JAIL,
+            (
+                "enabled filter mode backend logpath skip_if_nologs systemd_if_nologs maxretry "
+                "findtime bantime maxmatches bantime.increment bantime.factor bantime.formula "
+                "bantime.multipliers bantime.maxtime bantime.rndtime bantime.overalljails ignoreip "
+                "ignoreself ignorecommand ignorecache maxlines datepattern usedns logencoding "
+                "logtimezone action banaction banaction_allports action_ action_mw action_mwl "
+                "action_xarf action_cf_mwl action_blocklist_de action_abuseipdb port protocol chain "
+                "destemail sender mta fail2ban_agent"
+            ),
+        ),
+        (Where.FILTER, "failregex ignoreregex prefregex journalmatch"),
+        (
+            Where.DAEMON,
+            (
+                "loglevel logtarget syslogsocket socket pidfile allowipv6 dbfile dbmaxmatches "
+                "dbpurgeage stacksize"
+            ),
+        ),
+    ],
+)
+def test_every_option_of_fail2ban_is_known(where: Where, names: str) -> None:
+    assert set(names.split()) <= set(settings(where))
+
+
+def test_nearest() -> None:
+    assert nearest("bantim", ["bantime", "port"]) == "did you mean bantime?"
+    assert nearest("xyzzy", ["bantime", "port"]) == ""

@@ -1,0 +1,92 @@
+"""What fail2ban's names for firewalls become."""
+
+from pathlib import Path
+
+import pytest
+
+from f2b.config.settings import Blocktype, WallSettings
+from tests.unit.config.tree import problems, sshd
+
+OURS = WallSettings()
+MULTIPORT = WallSettings(ports=((22, 22),), protocols=("tcp",), blocktype=Blocktype.REJECT)
+ALLPORTS = WallSettings(protocols=("tcp",), blocktype=Blocktype.REJECT)
+
+
+@pytest.mark.parametrize(
+    ("options", "wall"),
+    [
+        ("", OURS),
+        ("banaction = nftables", OURS),
+        ("banaction = nftables-multiport", MULTIPORT),
+        ("banaction = nftables-allports", ALLPORTS),
+        ("banaction = iptables-multiport", MULTIPORT),
+        ("banaction = iptables-allports", ALLPORTS),
+        ("banaction = nftables[type=multiport]", MULTIPORT),
+        ("banaction = nftables[type=allports]", ALLPORTS),
+        ("banaction = %(banaction_allports)s", OURS),
+        (
+            'banaction = nftables[port="80,443", protocol="tcp,udp"]',
+            WallSettings(
+                ports=((80, 80), (443, 443)),
+                protocols=("tcp", "udp"),
+                blocktype=Blocktype.REJECT,
+            ),
+        ),
+        ("banaction = nftables[blocktype=reject]", WallSettings(blocktype=Blocktype.REJECT)),
+        ("blocktype = reject", WallSettings(blocktype=Blocktype.REJECT)),
+        (
+            "banaction = nftables-allports[blocktype=DROP]",
+            WallSettings(protocols=("tcp",), blocktype=Blocktype.DROP),
+        ),
+        (
+            "banaction = iptables-allports[blocktype=REJECT --reject-with icmp-port-unreachable]",
+            ALLPORTS,
+        ),
+        (
+            "banaction = nftables-allports\nprotocol = all",
+            WallSettings(blocktype=Blocktype.REJECT),
+        ),
+        (
+            "banaction = nftables-multiport\nport = 0:65535\nprotocol = udp",
+            WallSettings(protocols=("udp",), blocktype=Blocktype.REJECT),
+        ),
+        ("action = %(action_)s", OURS),
+        ("action = nftables-multiport", MULTIPORT),
+        ('action = %(banaction)s[port="%(port)s", chain="<known/chain>"]', MULTIPORT),
+        ("action =", OURS),
+    ],
+)
+def test_wall(tmp_path: Path, options: str, wall: WallSettings) -> None:
+    assert sshd(tmp_path, options, {"jail.d/port.conf": "[DEFAULT]\nport = ssh\n"}).wall == wall
+
+
+@pytest.mark.parametrize(
+    ("options", "blocktype"),
+    [
+        ("banaction = nftables-allports", Blocktype.DROP),
+        ("banaction = nftables", Blocktype.DROP),
+        ("banaction = nftables-allports[blocktype=reject]", Blocktype.REJECT),
+    ],
+)
+def test_a_blocktype_for_all_nftables_actions_counts(
+    tmp_path: Path, options: str, blocktype: Blocktype
+) -> None:
+    files = {"action.d/nftables-common.local": "[Init]\nblocktype = drop\n"}
+    assert sshd(tmp_path, options, files).wall.blocktype is blocktype
+
+
+def test_a_wrong_blocktype_for_all_actions_names_its_file(tmp_path: Path) -> None:
+    files = {"action.d/nftables-common.local": "[Init]\nblocktype = dorp\n"}
+    assert problems(tmp_path, "", files) == [
+        "error: action.d/nftables-common.local:2: blocktype needs drop or reject, got 'dorp'"
+    ]
+
+
+def test_the_first_firewall_of_an_action_list_counts(tmp_path: Path) -> None:
+    options = "action = sendmail[dest=x]\n  nftables-allports\n  nftables-multiport\n"
+    assert problems(tmp_path, options) == [
+        (
+            "warning: jail.conf:3: action 'sendmail' is ignored"
+            " because mail and report actions are not available yet"
+        )
+    ]
