@@ -31,10 +31,13 @@ class Watch:
     """Tells when addresses come or go. Opened before they are read, so that no change is missed."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
-        )
-        self._socket.bind((0, _ADDRESS_GROUPS))
+        try:
+            self._socket = socket.socket(
+                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
+            )
+            self._socket.bind((0, _ADDRESS_GROUPS))
+        except OSError as error:
+            raise _unreadable(error) from error
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -72,9 +75,11 @@ def _ask(question: Callable[[Any], list[str]]) -> list[str]:
         with IPRoute() as route:
             return question(route)
     except (NetlinkError, OSError) as error:
-        raise ActionError(
-            f"cannot read the addresses of this host: {error}", retry=True
-        ) from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> ActionError:
+    return ActionError(f"cannot read the addresses of this host: {error}", retry=True)
 
 
 def _own(route: Any) -> list[str]:

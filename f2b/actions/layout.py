@@ -6,7 +6,7 @@ chain jail-NAME   the jail's ignored networks return; then its ban sets are look
 Names of jails and tables are such as nft can print: config.values lets no others through.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -157,18 +157,31 @@ def fill(table: Table, allowed: Allowed) -> list[Message]:
 
 
 def ban_rules(table: Table, settings: WallSettings, place: Place) -> list[Message]:
-    """The rules that act on the set of that place, one for every protocol."""
+    """The rules that act on the set of that place."""
     sender = nft.source(place.family, place.prefix) + nft.lookup(place.set_name)
     verdict = nft.REJECT if settings.blocktype is Blocktype.REJECT else nft.DROP
     messages: list[Message] = []
     for name in settings.protocols or (("tcp", "udp") if settings.ports else ("",)):
-        test = nft.protocol(_PROTOCOLS[name]) if name else b""
-        if settings.ports:
-            made, among_them = table.anonymous_ports(settings.ports)
+        protocol = nft.protocol(_PROTOCOLS[name]) if name else b""
+        for made, port in _port_tests(table, settings):
             messages += made
-            test += nft.DESTINATION_PORT + among_them
-        messages.append(table.rule(jail_chain(place.jail), test, sender, verdict))
+            messages.append(table.rule(jail_chain(place.jail), protocol, port, sender, verdict))
     return messages
+
+
+def _port_tests(table: Table, settings: WallSettings) -> Iterator[tuple[list[Message], bytes]]:
+    """What each rule says of the port, and the set that has to be made for it."""
+    ports = settings.ports
+    if not ports:
+        yield [], b""
+    singles = [low for low, high in ports if low == high]
+    if len(singles) > 1:
+        yield table.among_ports(singles)
+        ports = tuple(ends for ends in ports if ends[0] != ends[1])
+    # Linux 6.18 fills a new set of intervals only after it has switched to the new rules, and a set
+    # of ports is always new: so a range is a rule of its own.
+    for low, high in ports:
+        yield [], nft.port_range(low, high)
 
 
 def check(jails: Sequence[JailWall]) -> None:

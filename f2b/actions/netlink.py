@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from f2b.errors import ActionError, F2bError, NotPermittedError
@@ -57,12 +57,16 @@ class Message(NamedTuple):
 
 
 class KernelError(ActionError):
-    """The kernel's no. `index` is the message it means, -1 the transaction as a whole."""
+    """The kernel's no. `codes` has the error number of every message that it refused.
 
-    def __init__(self, code: int, index: int = -1) -> None:
-        super().__init__(f"nf_tables: {os.strerror(code)}", retry=code in _WORTH_RETRYING)
-        self.code = code
-        self.index = index
+    Index -1 is the transaction as a whole.
+    """
+
+    def __init__(self, codes: Mapping[int, int]) -> None:
+        self.codes = codes
+        self.index, self.code = next(iter(codes.items()))
+        retry = not _WORTH_RETRYING.isdisjoint(codes.values())
+        super().__init__(f"nf_tables: {os.strerror(self.code)}", retry=retry)
 
 
 def attribute(kind: int, data: bytes) -> bytes:
@@ -134,20 +138,19 @@ class Netfilter:
         return sent
 
     def answer(self, sent: range) -> None:
-        """Wait for the verdict. Raises the first refusal: then nothing was carried out."""
-        refusal: F2bError | None = None
+        """Wait for the verdict. Raises what the kernel refused: then nothing was carried out."""
+        codes: dict[int, int] = {}
         while True:
             for kind, _, sequence, payload in self._receive():
                 # Numbers outside are late answers to a transaction that was given up.
                 if kind != _ERROR or sequence not in sent:
                     continue
-                code = -_NUMBER.unpack_from(payload)[0]
                 index = sequence - sent[0] - 1
-                if code and refusal is None:
-                    refusal = _translated(code, index)
+                if code := -_NUMBER.unpack_from(payload)[0]:
+                    codes[index] = code
                 if sequence == sent[-2] or (code and index == -1):
-                    if refusal is not None:
-                        raise refusal
+                    if codes:
+                        raise _translated(codes)
                     return
 
     def ask(self, kind: int, body: bytes, flags: int = ACK) -> Iterator[bytes]:
@@ -159,11 +162,11 @@ class Netfilter:
                 if number_ != sequence:
                     continue
                 if marks & DUMP_INTR:
-                    raise KernelError(errno.EINTR)
+                    raise KernelError({0: errno.EINTR})
                 if answer in {_ERROR, _DONE}:
                     code = -_NUMBER.unpack_from(payload)[0]
                     if code:
-                        raise _translated(code, 0)
+                        raise _translated({0: code})
                     return
                 yield payload[_GENERIC.size :]
 
@@ -179,7 +182,7 @@ class Netfilter:
         try:
             self._socket.send(packed)
         except OSError as error:
-            raise _translated(error.errno or errno.EIO, 0) from error
+            raise _translated({0: error.errno or errno.EIO}) from error
 
     def _receive(self) -> Iterator[tuple[int, int, int, bytes]]:
         try:
@@ -189,7 +192,7 @@ class Netfilter:
                 f"nf_tables did not answer within {TIMEOUT:.0f} s", retry=True
             ) from error
         except OSError as error:
-            raise _translated(error.errno or errno.EIO, 0) from error
+            raise _translated({0: error.errno or errno.EIO}) from error
         at = 0
         while at < len(data):
             length, kind, flags, sequence, _ = _HEADER.unpack_from(data, at)
@@ -206,12 +209,11 @@ def _pack(
     )
 
 
-def _translated(code: int, index: int) -> F2bError:
-    if code in {errno.EPERM, errno.EACCES}:
+def _translated(codes: Mapping[int, int]) -> F2bError:
+    whole = codes.get(-1)
+    if errno.EPERM in codes.values() or whole == errno.EACCES:
         return _not_permitted()
-    if code == errno.EOPNOTSUPP and index == -1:
-        return no_nf_tables()
-    return KernelError(code, index)
+    return no_nf_tables() if whole == errno.EOPNOTSUPP else KernelError(codes)
 
 
 def _unopened(error: OSError) -> F2bError:

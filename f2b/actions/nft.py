@@ -6,7 +6,7 @@ The numbers are those of linux/netfilter/nf_tables.h.
 
 import itertools
 import struct
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -136,18 +136,14 @@ class Table:
     def remove(self, set_name: str, elements: bytes) -> Message:
         return Message(Kind.DELSETELEM, 0, self.named + text(2, set_name) + nest(3, elements))
 
-    def anonymous_ports(self, ports: Collection[tuple[int, int]]) -> tuple[list[Message], bytes]:
-        """A constant set of ports, and the expression that looks the loaded port up in it."""
+    def among_ports(self, ports: Iterable[int]) -> tuple[list[Message], bytes]:
+        """A constant set of ports for one rule, and the expressions that look the packet's up in it."""
         id_ = next(self._anonymous)
-        ranges = any(low != high for low, high in ports)
-        flags = SetFlag.ANONYMOUS | SetFlag.CONSTANT | (SetFlag.INTERVAL if ranges else 0)
-        elements = b"".join(
-            _interval(low.to_bytes(2), high.to_bytes(2)) if ranges else _element(low.to_bytes(2))
-            for low, high in ports
-        )
         name = "__set%d"
-        made = [self.set(name, SetKind(13, 2, flags), id_), self.add(name, elements, id_)]
-        return made, lookup(name, id_)
+        kind = SetKind(13, 2, SetFlag.ANONYMOUS | SetFlag.CONSTANT)
+        elements = b"".join(_element(port.to_bytes(2)) for port in ports)
+        made = [self.set(name, kind, id_), self.add(name, elements, id_)]
+        return made, _DESTINATION_PORT + lookup(name, id_)
 
 
 def _expression(name: str, *fields: bytes) -> bytes:
@@ -178,7 +174,7 @@ RETURN = _verdict(-5)
 REJECT = _expression(
     "reject", number(1, 2), attribute(2, b"\x01")
 )  # port unreachable, in either family
-DESTINATION_PORT = _payload(2, 2, 2)
+_DESTINATION_PORT = _payload(2, 2, 2)
 _SOURCE = {
     Family.INET: _meta(15) + _equals(b"\x02") + _payload(1, 12, 4),
     Family.INET6: _meta(15) + _equals(b"\x0a") + _payload(1, 8, 16),
@@ -191,6 +187,13 @@ def jump(chain: str) -> bytes:
 
 def protocol(value: int) -> bytes:
     return _meta(16) + _equals(bytes([value]))
+
+
+def port_range(low: int, high: int) -> bytes:
+    if low == high:
+        return _DESTINATION_PORT + _equals(low.to_bytes(2))
+    ends = [nest(3 + at, attribute(1, port.to_bytes(2))) for at, port in enumerate((low, high))]
+    return _DESTINATION_PORT + _expression("range", number(1, 1), number(2, 0), *ends)
 
 
 def lookup(set_name: str, id_: int = 0) -> bytes:
@@ -276,27 +279,24 @@ class Element(NamedTuple):
 
     key: bytes
     left: float | None
-    packets: int
-    bytes: int
+    counter: bytes
+
+    def counted(self) -> tuple[int, int]:
+        """Packets and bytes. Read on demand: comparing 100,000 elements needs no counter."""
+        if not self.counter:
+            return 0, 0
+        fields = dict(attributes(dict(attributes(self.counter))[2]))
+        return int.from_bytes(fields[2]), int.from_bytes(fields[1])
 
 
-def read_elements(body: bytes) -> list[Element]:
+def read_elements(body: bytes) -> Iterator[Element]:
     """Read one message of a dump of elements."""
-    return [
-        _read_element(dict(attributes(element)))
-        for kind, elements in attributes(body)
-        if kind == 3
-        for _, element in attributes(elements)
-    ]
-
-
-def _read_element(fields: dict[int, bytes]) -> Element:
-    left = int.from_bytes(fields[5]) / 1000 if 5 in fields else None
-    packets = volume = 0
-    if 7 in fields:
-        counter = dict(attributes(dict(attributes(fields[7]))[2]))
-        volume, packets = int.from_bytes(counter[1]), int.from_bytes(counter[2])
-    return Element(fields[1][4:], left, packets, volume)
+    for kind, elements in attributes(body):
+        if kind == 3:
+            for _, element in attributes(elements):
+                fields = dict(attributes(element))
+                left = int.from_bytes(fields[5]) / 1000 if 5 in fields else None
+                yield Element(fields[1][4:], left, fields.get(7, b""))
 
 
 def read_name(value: bytes) -> str:

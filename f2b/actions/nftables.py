@@ -6,6 +6,7 @@ netlink.py says it.
 """
 
 import errno
+import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -101,7 +102,7 @@ class Nftables:
 
     def counters(self, jail: str) -> dict[Offender, tuple[int, int]]:
         """Packets and bytes that were stopped since each ban was last written."""
-        return {offender: (e.packets, e.bytes) for offender, e in self.elements(jail).items()}
+        return {offender: each.counted() for offender, each in self.elements(jail).items()}
 
     def lift(self) -> None:
         _remove_table(self._kernel, self._name)
@@ -161,24 +162,46 @@ class Nftables:
         return [*map(Put, missing), *surplus]
 
     def _write(self, operations: Sequence[Operation], now: float) -> list[Refused]:
-        """Write them in one transaction; halve it until what the kernel refuses stands alone."""
+        """Write them in one transaction, without those that the kernel refuses."""
+        if not self._send([operations], now):
+            return []
+        # Of every message only the first bad element is named: so now each has its own message.
+        # Halving would be slow, because the kernel takes 15 ms to undo a transaction.
+        bad = self._send([[operation] for operation in operations], now)
+        good = [operation for at, operation in enumerate(operations) if at not in bad]
+        if bad and self._send([good], now):
+            raise ActionError("nf_tables does not say what it refuses", retry=True)
+        return [Refused(operations[at], why) for at, why in bad.items()]
+
+    def _send(self, groups: Sequence[Sequence[Operation]], now: float) -> dict[int, str]:
+        """Send one transaction. Names the groups that the kernel refuses; then nothing is written."""
+        messages: list[Message] = []
+        owners: list[int] = []
+        places = set(self._places)
+        for number, group in enumerate(groups):
+            messages += self._messages(group, places, now)
+            owners += [number] * (len(messages) - len(owners))
+        if not messages:
+            return {}
         try:
-            self._write_all(operations, now)
-        except KernelError as refusal:
-            if refusal.code == errno.ENOENT:
+            sent = self._kernel.post(messages)
+            failpoint.reach("after-netlink")
+            self._kernel.answer(sent)
+        except KernelError as error:
+            if errno.ENOENT in error.codes.values():
                 raise ActionError(
                     f"somebody changed the table {self._name}", hint="it is built anew", retry=True
-                ) from refusal
-            if refusal.retry:
+                ) from error
+            if error.retry:
                 raise
-            if len(operations) == 1:
-                return [Refused(operations[0], refusal.message)]
-            middle = len(operations) // 2
-            first = self._write(operations[:middle], now)
-            return first + self._write(operations[middle:], now)
-        return []
+            return {owners[at]: os.strerror(code) for at, code in error.codes.items()}
+        self._places = places
+        return {}
 
-    def _write_all(self, operations: Sequence[Operation], now: float) -> None:
+    def _messages(
+        self, operations: Sequence[Operation], places: set[Place], now: float
+    ) -> list[Message]:
+        """Say the operations, and make the sets of places that have none yet."""
         puts: dict[Place, list[Ban]] = defaultdict(list)
         keys: dict[Place, list[bytes]] = defaultdict(list)
         for operation in operations:
@@ -189,16 +212,13 @@ class Nftables:
             if isinstance(operation, Put) and operation.ban.lasts(now):
                 puts[place].append(operation.ban)
         messages: list[Message] = []
-        for place in puts.keys() - self._places:
+        for place in puts.keys() - places:
             messages.append(self._table.set(place.set_name, place.kind))
             messages += layout.ban_rules(self._table, self._walls[place.jail].settings, place)
-        for place in keys.keys() & (self._places | puts.keys()):
+        places.update(puts)
+        for place in keys.keys() & places:
             messages += self._replacing(place, keys[place], puts.get(place, ()), now)
-        if messages:
-            sent = self._kernel.post(messages)
-            failpoint.reach("after-netlink")
-            self._kernel.answer(sent)
-        self._places |= puts.keys()
+        return messages
 
     def _replacing(
         self, place: Place, keys: Sequence[bytes], bans: Sequence[Ban], now: float

@@ -19,7 +19,7 @@ from f2b.errors import ConfigError, Origin
 _ROWS = settings(Where.JAIL)
 _FIELDS = [_ROWS[field.name] for field in fields(JailSettings) if field.name in _ROWS]
 _PARSED = [row for row in _FIELDS if row.parse is not None]
-_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,63}", re.ASCII)
+NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,63}", re.ASCII)
 
 
 def built_in(files: Files) -> Sections:
@@ -57,7 +57,7 @@ def read_jail(dialect: Dialect, files: Files, name: str) -> tuple[JailSettings, 
 
 def _check_name(name: str, origin: Origin) -> None:
     """The name becomes part of the names of sets in the kernel, and of log lines."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ConfigError(
             f"{name!r} cannot be the name of a jail",
             origin=origin,

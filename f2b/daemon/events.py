@@ -28,6 +28,7 @@ MESSAGE_IDS = {
 class Level(IntEnum):
     """syslog's priorities."""
 
+    CRITICAL = 2
     ERROR = 3
     WARNING = 4
     NOTICE = 5

@@ -130,10 +130,14 @@ def _address(text: str) -> Offender:
 
 
 def _bantime(text: str) -> float | None:
+    hint = "write 600, 10m, 1d12h, or -1 for ever"
     try:
-        return times.duration(text)
+        bantime = times.lifetime(text)
     except ValueError as error:
-        raise ControlError(str(error), hint="write 600, 10m, 1d12h, or -1 for ever") from None
+        raise ControlError(str(error), hint=hint) from None
+    if bantime == 0:
+        raise ControlError("a ban of no time bans nobody", hint=hint)
+    return bantime
 
 
 def _guard(offenders: Iterable[Offender], protected: Iterable[tuple[Offender, str]]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from f2b.config.jails import NAME
 from f2b.config.load import Config
 from f2b.config.problems import Problem, Severity
 from f2b.config.settings import Feed, FilterSettings, JailSettings
@@ -40,9 +41,11 @@ def assemble(config: Config) -> Assembly:
             jails.append(_broken(settings.name, str(error), settings))
     known = {jail.name for jail in jails}
     for problem in config.problems:
-        if problem.severity is Severity.ERROR and problem.jail and problem.jail not in known:
-            known.add(problem.jail)
-            jails.append(_broken(problem.jail, str(problem)))
+        # A name that is refused as such must not reach the kernel either.
+        name = problem.jail if problem.jail and NAME.fullmatch(problem.jail) else None
+        if problem.severity is Severity.ERROR and name and name not in known:
+            known.add(name)
+            jails.append(_broken(name, str(problem)))
     return Assembly(jails, problems)
 
 

@@ -3,12 +3,16 @@
 import contextlib
 import errno
 import os
+import resource
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from f2b.errors import JournalError
 
 _MACHINE = (Path("/run/log/journal"), Path("/var/log/journal"))
+
+# Descriptors left for everything else, files that journald adds included.
+SPARE = 200
 
 Identity = tuple[int, int]
 
@@ -40,12 +44,13 @@ class Files:
         return self._text
 
     def note(self) -> None:
-        """Remember what is there, just before it is opened. Raises PermissionError if it cannot be."""
+        """Remember what is there, just before it is opened. Raises OSError if the library could not open it all."""
         found = list(self._scan())
         # The library opens what it may read and says nothing about the rest; an ordinary user may read his own file.
         needed = [file for file in found if file.name.startswith("system")] or found
         if needed and not any(os.access(file, os.R_OK) for file in needed):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), needed[0].path)
+        _make_room(len(found))
         self._sizes = _sizes(found)
         self._known = [_identity(folder) for folder in self._folders]
 
@@ -65,8 +70,24 @@ class Files:
             for entry in _list(folder):
                 if entry.name.endswith((".journal", ".journal~")):
                     yield entry
-                elif entry.is_dir():
+                elif entry.is_dir() and self._wants(entry.name):
                     yield from (file for file in _list(entry.path) if ".journal" in file.name)
+
+    def _wants(self, folder: str) -> bool:
+        # The journal of a namespace lies in MACHINE.NAMESPACE, beside that of the system.
+        return "path" in self.options or folder.partition(".")[2] == self.options.get(
+            "namespace", ""
+        )
+
+
+def _make_room(files: int) -> None:
+    """See to file descriptors: the library keeps one per file, and leaves out in silence those it gets none for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = len(list(Path("/proc/self/fd").iterdir())) + files + SPARE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        if hard != resource.RLIM_INFINITY and hard < wanted:
+            raise OSError(errno.EMFILE, f"its {files} files need LimitNOFILE={wanted} or more")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _list(folder: Path | str) -> list[os.DirEntry[str]]:

@@ -243,11 +243,12 @@ class JournalReader:
 
     def _batch(self, limit: int) -> list[Entry]:
         """Look how far it goes, then read up to there."""
-        if not self._handle._next(limit):
+        ahead = limit + 1  # the entry at our own place may be the first
+        if not self._handle._next(ahead):
             return []
         # Files that were made before that entry was written have been announced by now. Without this second look a
         # later entry of an old file would overtake the first ones of a new file.
-        if self._renewed() and not self._handle._next(limit):
+        if self._renewed() and not self._handle._next(ahead):
             return []
         edge = None
         try:
@@ -260,36 +261,42 @@ class JournalReader:
         return self._entries(limit, edge)
 
     def _entries(self, limit: int, edge: str | None) -> list[Entry]:
-        last = self._place.cursor
+        last = cursor = self._place.cursor
+        time = self._place.time
         entries: list[Entry] = []
         try:
             while limit and self._handle._next():
                 cursor = self._handle._get_cursor()
                 if cursor != last:
                     limit -= 1
-                    self._take(cursor, entries, being_written=cursor == edge)
+                    entry = self._entry(cursor, being_written=cursor == edge)
+                    if entry is not None:
+                        time = entry.time
+                        entries.append(entry)
                 if cursor == edge:
                     break
         except OSError:
             if not entries:
                 raise
+        finally:
+            if cursor != last:
+                self._place = Position(cursor, time)
         return entries
 
-    def _take(self, cursor: str, entries: list[Entry], *, being_written: bool) -> None:
-        """Add the entry under the library's finger. One that cannot be read is left out."""
+    def _entry(self, cursor: str, *, being_written: bool) -> Entry | None:
+        """Take the entry under the library's finger; None if it cannot be read."""
         handle = self._handle
-        time = self._place.time
         try:
             fields = handle._get_all()
             while being_written and fields != (fields := handle._get_all()):
                 pass
             if fields.get("_TRANSPORT") == b"kernel":
                 fields["__MONOTONIC_TIMESTAMP"] = b"%d" % handle._get_monotonic().timestamp
-            time = (_stamp(fields) or handle._get_realtime()) / 1e6
-            entries.append(Entry(cursor, time, fields))
+            time = _stamp(fields) or handle._get_realtime()
         except (OSError, ValueError):
             self.skipped += 1
-        self._place = Position(cursor, time)
+            return None
+        return Entry(cursor, time / 1e6, fields)
 
 
 def _stamp(fields: dict[str, Any]) -> int:

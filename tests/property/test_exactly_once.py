@@ -100,7 +100,7 @@ def run(
     """Feed in batches; at a crash the batch is decided on but not committed, and everything starts anew."""
     store = Store(path)
     engine, done = open_engine(store, history)
-    now = batch = 0
+    now, batch = 0.0, 0
     clock = history[-1].time + 1_000 if history else 0.0
     while done < len(history):
         size = sizes[batch % len(sizes)]
