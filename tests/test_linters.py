@@ -42,7 +42,7 @@ PAGES = sorted((CHECKOUT / "man").glob("*.[1-8]"))
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_man_page(page: Path) -> None:
-    warnings = run(["groff", "-man", "-Tutf8", "-ww", "-z", "-rLL=100n", str(page)])
+    warnings = run(["groff", "-t", "-man", "-Tutf8", "-ww", "-z", "-rLL=100n", str(page)])
     assert warnings == ""
 
 

@@ -67,6 +67,12 @@ class Backend(Protocol):
     def apply(self, operations: Sequence[Operation], now: float) -> list[Refused]:
         """Carry out the operations in their order, in as few transactions as possible."""
 
+    def fileno(self) -> int:
+        """A descriptor that is readable when `disturbed` has something to say; -1 if there is never anything."""
+
+    def disturbed(self) -> bool:
+        """Say whether somebody else may have changed the wall since the last call. Never waits."""
+
     def lift(self) -> None:
         """Take the whole wall down; no error when nothing of ours is there."""
 

@@ -34,7 +34,7 @@ _NESTED = 0x8000
 _NUMBER = struct.Struct("=i")
 
 # Answers that a second look can change: ENOENT and EEXIST mean that somebody changed the ruleset.
-_WORTH_RETRYING = frozenset(
+WORTH_RETRYING = frozenset(
     {
         errno.EINTR,
         errno.ERESTART,
@@ -65,8 +65,7 @@ class KernelError(ActionError):
     def __init__(self, codes: Mapping[int, int]) -> None:
         self.codes = codes
         self.index, self.code = next(iter(codes.items()))
-        retry = not _WORTH_RETRYING.isdisjoint(codes.values())
-        super().__init__(f"nf_tables: {os.strerror(self.code)}", retry=retry)
+        super().__init__(f"nf_tables: {os.strerror(self.code)}", retry=self.code in WORTH_RETRYING)
 
 
 def attribute(kind: int, data: bytes) -> bytes:

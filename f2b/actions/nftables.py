@@ -17,6 +17,7 @@ from f2b.actions.base import JailWall, Operation, Put, Refused, Remove
 from f2b.actions.layout import Place, Standing
 from f2b.actions.netlink import (
     DUMP,
+    WORTH_RETRYING,
     KernelError,
     Message,
     Netfilter,
@@ -25,6 +26,7 @@ from f2b.actions.netlink import (
     text,
 )
 from f2b.actions.nft import Element, Kind, Table
+from f2b.actions.watch import Watch
 from f2b.addresses import Offender
 from f2b.errors import ActionError, ForeignWallError
 from f2b.model import Ban
@@ -43,6 +45,7 @@ class Nftables:
 
     def __init__(self, table: str, hook: str, instance: str, *, takeover: bool = False) -> None:
         self._kernel = Netfilter()
+        self._watch = Watch(table, self._kernel.port)
         self._name = table
         self._table = Table(table)
         self._hook = layout.HOOKS[hook]
@@ -104,10 +107,17 @@ class Nftables:
         """Packets and bytes that were stopped since each ban was last written."""
         return {offender: each.counted() for offender, each in self.elements(jail).items()}
 
+    def fileno(self) -> int:
+        return self._watch.fileno()
+
+    def disturbed(self) -> bool:
+        return self._watch.disturbed()
+
     def lift(self) -> None:
         _remove_table(self._kernel, self._name)
 
     def close(self) -> None:
+        self._watch.close()
         self._kernel.close()
 
     def _build(
@@ -188,13 +198,19 @@ class Nftables:
             failpoint.reach("after-netlink")
             self._kernel.answer(sent)
         except KernelError as error:
-            if errno.ENOENT in error.codes.values():
+            if error.index == -1:
+                raise
+            codes: dict[int, int] = {}
+            for at, code in error.codes.items():
+                # What a refused addition leaves undone makes the messages after it fail, too.
+                codes.setdefault(owners[at], code)
+            if errno.ENOENT in codes.values():
                 raise ActionError(
                     f"somebody changed the table {self._name}", hint="it is built anew", retry=True
                 ) from error
-            if error.retry:
+            if not WORTH_RETRYING.isdisjoint(codes.values()):
                 raise
-            return {owners[at]: os.strerror(code) for at, code in error.codes.items()}
+            return {number: os.strerror(code) for number, code in codes.items()}
         self._places = places
         return {}
 

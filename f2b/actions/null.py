@@ -28,6 +28,12 @@ class Null:
     def apply(self, operations: Sequence[Operation], now: float) -> list[Refused]:
         return []
 
+    def fileno(self) -> int:
+        return -1
+
+    def disturbed(self) -> bool:
+        return False
+
     def lift(self) -> None:
         pass
 

@@ -18,6 +18,11 @@ from f2b.model import Ban, Banned, Decision, Lifted, Prolonged
 BACKOFF = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Seconds until the next try, after the first, second, ... failure in a row."""
 
+SETTLE = 0.05
+"""Seconds from the first change by somebody else to its repair: a ruleset is loaded in many changes."""
+REPAIRS, REPAIRS_WITHIN, PAUSE = 5, 10.0, 60.0
+"""After five repairs in ten seconds there is one a minute."""
+
 Key = tuple[str, Offender]
 
 
@@ -51,6 +56,8 @@ class Enforcer:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._repair: asyncio.TimerHandle | None = None
+        self._limit = _Limit()
         self.unenforced: dict[Key, str] = {}
         self.failing: str | None = None
 
@@ -77,6 +84,15 @@ class Enforcer:
         """Compare the whole wall with the ledgers: after a reload or a step of the clock."""
         self._rebuild = True
         self._kick()
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Rebuild what others change, until the backend is closed."""
+        if self._backend.fileno() >= 0:
+            loop.add_reader(self._backend.fileno(), self._disturbed, loop)
+
+    def unwatch(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._backend.fileno() >= 0:
+            loop.remove_reader(self._backend.fileno())
 
     def set_own(self, own: Sequence[Offender]) -> None:
         """The host's own addresses have changed."""
@@ -131,6 +147,18 @@ class Enforcer:
     def close(self) -> None:
         self._backend.close()
 
+    def _disturbed(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._backend.disturbed() or self._repair is not None:
+            return
+        self._repair = loop.call_later(self._limit.delay(loop.time()), self._repair_now)
+
+    def _repair_now(self) -> None:
+        self._repair = None
+        self._complain(
+            f"{self.name}: somebody changed the wall; it is compared with the bans and put right"
+        )
+        self.rebuild()
+
     async def _work(self) -> None:
         while True:
             if self._rebuild:
@@ -164,6 +192,20 @@ class Enforcer:
     def _kick(self) -> None:
         self._idle.clear()
         self._wake.set()
+
+
+class _Limit:
+    """How soon to repair: at once, but not for ever against somebody who keeps on changing the wall."""
+
+    def __init__(self) -> None:
+        self._repairs: list[float] = []
+
+    def delay(self, now: float) -> float:
+        self._repairs = [at for at in self._repairs if now - at < REPAIRS_WITHIN]
+        if len(self._repairs) == REPAIRS:
+            return PAUSE
+        self._repairs.append(now)
+        return SETTLE
 
 
 def _key(operation: Operation) -> Key:

@@ -94,6 +94,7 @@ class Service:
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload_by_signal()))
         await self._enforcer.start()
+        self._enforcer.watch(loop)
         stored = self._store.position()
         self._position = stored or Position(None, self._since)
         self._spawn(self._recorder.run())
@@ -134,6 +135,7 @@ class Service:
         if self._config.daemon.onstop is OnStop.LIFT:
             self._enforcer.lift()
         self._detach()
+        self._enforcer.unwatch(asyncio.get_running_loop())
         self._enforcer.close()
         self._store.close()
         self._events.notice("f2b has stopped")

@@ -12,6 +12,7 @@ Whenever the set of files changes, the reader starts over at its position, which
 import select
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
@@ -37,14 +38,19 @@ PATIENCE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Entries after `since` that were deleted before they were read; the first one left is from `until`, if any is."""
+    """A time whose entries, if it had any for us, were deleted unread. `until`: of the first one left, if any is."""
 
     since: float
     until: float | None
 
     def __str__(self) -> str:
-        until = "now" if self.until is None else f"{self.until:.6f}"
-        return f"from {self.since:.6f} to {until}"
+        since, until = (
+            "now"
+            if time is None
+            else datetime.fromtimestamp(time, UTC).astimezone().isoformat(" ", "seconds")
+            for time in (self.since, self.until)
+        )
+        return f"from {since} to {until}"
 
 
 class JournalReader:
@@ -63,6 +69,7 @@ class JournalReader:
         self._opened = self._look = 0.0
         self._start = self._place = HEAD
         self._warm = 0
+        self._drained = False
         self._gap: Gap | None = None
         self.trouble = ""
         self.skipped = 0
@@ -76,6 +83,7 @@ class JournalReader:
             position = Position(None, position.time)
         self._start = self._place = position
         self._warm = 0
+        self._drained = False
         try:
             self._connect()
             self._walk_back(warmup)
@@ -179,7 +187,8 @@ class JournalReader:
         self._handle = journal.Reader(**self._files.options)
         # Until it is asked for its descriptor the library neither watches the files nor says so.
         self._epoll.register(self._handle.fileno(), self._handle.get_events())
-        self._gap = self._missing() or self._gap
+        if not self._drained:
+            self._gap = self._missing() or self._gap
         for group in self._groups:
             for name, value in group.words():
                 self._handle.add_match(name.encode() + b"=" + value)
@@ -245,11 +254,13 @@ class JournalReader:
         """Look how far it goes, then read up to there."""
         ahead = limit + 1  # the entry at our own place may be the first
         if not self._handle._next(ahead):
+            self._drained = True  # whatever is deleted from now on was read
             return []
         # Files that were made before that entry was written have been announced by now. Without this second look a
         # later entry of an old file would overtake the first ones of a new file.
         if self._renewed() and not self._handle._next(ahead):
             return []
+        self._drained = False
         edge = None
         try:
             edge = self._handle._get_cursor()

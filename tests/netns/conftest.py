@@ -60,7 +60,7 @@ class Lab:
     def elements(self, set_name: str) -> dict[str, dict[str, Any]]:
         """The elements of a set, by address."""
         (found,) = self.listed("set", "set", "inet", TABLE, set_name)
-        elements = [each["elem"] if "elem" in each else {"val": each} for each in found.get("elem", [])]
+        elements = [e["elem"] if "elem" in e else {"val": e} for e in found.get("elem", [])]  # noqa: SIM401 - e may be a text
         return {each["val"]: each for each in elements}
 
     def sets(self) -> set[str]:
@@ -90,7 +90,9 @@ class Lab:
             receiver.bind(("::", port))
             yield receiver
 
-    def wall(self, instance: str = "1a2b3c4d", hook: str = "prerouting", *, takeover: bool = False) -> Nftables:
+    def wall(
+        self, instance: str = "1a2b3c4d", hook: str = "prerouting", *, takeover: bool = False
+    ) -> Nftables:
         with self.server.inside():
             return Nftables(TABLE, hook, instance, takeover=takeover)
 

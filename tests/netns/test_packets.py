@@ -128,8 +128,8 @@ def test_protocol_restricts_the_ban(lab: Lab, wall: Nftables) -> None:
 @ADDRESSES
 def test_reject_answers(lab: Lab, wall: Nftables, banned: str, free: str) -> None:
     wall.start([jail(blocktype=Blocktype.REJECT)], [], [ban(banned)], NOW)
+    target = SERVER6 if ":" in banned else SERVER
     with lab.strangers.inside(), pytest.raises(ConnectionRefusedError):
-        target = SERVER6 if ":" in banned else SERVER
         socket.create_connection((target, 22), 4, (banned, 0))
     assert lab.gets_through(free)
 

@@ -25,8 +25,9 @@ def test_golden(lab: Lab, wall: Nftables) -> None:
     jails = [
         jail("sshd", ignored=("203.0.113.128/25", "203.0.113.200", "2001:db8:2:f::/64")),
         jail("dovecot", *MAIL, protocols=("tcp",)),
-        jail("proxy", 80, (8000, 8010), (65000, 65535), blocktype=Blocktype.REJECT),
-        jail("dns", protocols=("udp",)),
+        jail("proxy", 80, 3128, (8000, 8010), (65000, 65535), blocktype=Blocktype.REJECT),
+        jail("dns", 53, protocols=("udp",)),
+        jail("vpn", protocols=("udp",)),
     ]
     own = [parse("127.0.0.0/8"), parse("198.51.100.1"), parse("::1")]
     wall.start(jails, own, [ban("2001:db8:2::/64", None), ban("203.0.113.0/24", None)], NOW)
@@ -180,7 +181,9 @@ def test_jails_that_would_share_a_set_are_refused(wall: Nftables) -> None:
 def test_many_ignored_networks(lab: Lab, wall: Nftables) -> None:
     ignored = tuple(f"2001:db8:{number:x}::/48" for number in range(0x10, 3000, 2))
     wall.start([jail(ignored=ignored)], [], [], NOW)
-    assert len(lab.nft("list", "set", "inet", TABLE, "ignore6-sshd").split("/48")) == len(ignored) + 1
+    assert (
+        len(lab.nft("list", "set", "inet", TABLE, "ignore6-sshd").split("/48")) == len(ignored) + 1
+    )
 
 
 def test_restore_of_100_000_bans(lab: Lab, wall: Nftables) -> None:

@@ -8,7 +8,9 @@ from f2b.model import Ban
 NOW = 1_700_000_000.0
 
 
-def ban(address: str, seconds: float | None = 600, *, jail: str = "sshd", start: float = NOW) -> Ban:
+def ban(
+    address: str, seconds: float | None = 600, *, jail: str = "sshd", start: float = NOW
+) -> Ban:
     until = None if seconds is None else NOW + seconds
     return Ban(jail, parse(address), start, until)
 

@@ -29,10 +29,12 @@ class Daemon:
         *,
         jails: str = "",
         settings: Mapping[str, str] | None = None,
+        module: str = "f2b",
     ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.module = module
         self.config = folder / "etc"
-        self.database = folder / "f2b.sqlite3"
         self.log = folder / "daemon.log"
         self.status: list[str] = []
         self.namespace = namespace
@@ -45,11 +47,12 @@ class Daemon:
         )
         ours = {
             "socket": str(folder / "f2b.sock"),
-            "dbfile": str(self.database),
+            "dbfile": str(folder / "f2b.sqlite3"),
             "journal": str(journal),
             "logtarget": "stderr",
             **(settings or {}),
         }
+        self.database = Path(ours["dbfile"])
         lines = [f"{name} = {value}" for name, value in ours.items()]
         (self.config / "f2b.local").write_text("\n".join(["[Definition]", *lines, ""]))
         self.jails = self.config / "jail.d/test.conf"
@@ -69,17 +72,20 @@ class Daemon:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.kill()
         self._listener.close()
 
     def start(
         self,
-        *,
+        *arguments: str,
         environment: Mapping[str, str] | None = None,
         ready: bool = True,
         timeout: float = 15,
     ) -> None:
-        """Start it, and return when it has said READY=1 (or at once with `ready=False`)."""
+        """Start `f2b run`, and return when it has said READY=1 (or at once with `ready=False`)."""
         self.notified()
         self.status.clear()
         variables = [
@@ -92,10 +98,11 @@ class Daemon:
             *variables,
             sys.executable,
             "-m",
-            "f2b",
+            self.module,
             "run",
             "-c",
             str(self.config),
+            *arguments,
         ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

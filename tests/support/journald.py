@@ -74,10 +74,12 @@ class Journald:
 
     def close(self) -> None:
         """End journald and whatever runs in its namespaces; the files stay."""
-        if hasattr(self, "_daemon"):
-            self.stop()
-        self._outer.kill()  # and with it PID 1 of the namespaces, and with that the rest
-        self._outer.wait()
+        try:
+            if hasattr(self, "_daemon"):
+                self.stop()
+        finally:
+            self._outer.kill()  # and with it PID 1 of the namespaces, and with that the rest
+            self._outer.wait()
         with contextlib.suppress(TimeoutError):
             wait_until(lambda: remove_cgroup(self._cgroup), "an empty cgroup", timeout=2)
 

@@ -1,0 +1,67 @@
+"""What the backend hears of others, and of itself."""
+
+import pytest
+
+from f2b.actions.nftables import Nftables
+from tests.netns.conftest import TABLE, Lab
+from tests.netns.values import NOW, jail, put, remove
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def started(wall: Nftables) -> Nftables:
+    wall.start([jail()], [], [put("203.0.113.1").ban], NOW)
+    return wall
+
+
+def test_own_changes_are_no_news(started: Nftables) -> None:
+    started.apply([put("203.0.113.2"), put("2001:db8:1::/64"), remove("203.0.113.1")], NOW)
+    started.start([jail("dovecot")], [], [], NOW)
+    assert not started.disturbed()
+
+
+def test_other_tables_are_no_news(lab: Lab, started: Nftables) -> None:
+    lab.nft("add", "table", "inet", f"{TABLE}-of-others")
+    lab.nft("add", "set", "inet", f"{TABLE}-of-others", "s", "{ type ipv4_addr; }")
+    assert not started.disturbed()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("flush", "ruleset"),
+        ("delete", "table", "inet", TABLE),
+        ("flush", "chain", "inet", TABLE, "jail-sshd"),
+        ("flush", "set", "inet", TABLE, "addr-set-sshd"),
+        ("delete", "element", "inet", TABLE, "addr-set-sshd", "{ 203.0.113.1 }"),
+        ("add", "element", "inet", TABLE, "addr-set-sshd", "{ 203.0.113.9 timeout 1h }"),
+        ("insert", "rule", "inet", TABLE, "f2b-chain", "accept"),
+    ],
+    ids=" ".join,
+)
+def test_every_change_by_others_is_heard_once_and_mended(
+    lab: Lab, started: Nftables, command: tuple[str, ...]
+) -> None:
+    lab.nft(*command)
+    assert started.disturbed()
+    assert not started.disturbed()
+    started.start([jail()], [], [put("203.0.113.1").ban], NOW)
+    assert set(lab.elements("addr-set-sshd")) == {"203.0.113.1"}
+    assert (
+        "accept\n"
+        not in lab.nft("list", "chain", "inet", TABLE, "f2b-chain").split("policy accept;")[1]
+    )
+    assert not lab.gets_through("203.0.113.1")
+
+
+def test_overflow_of_the_socket_is_a_reason_to_look(lab: Lab, started: Nftables) -> None:
+    for _ in range(40):
+        elements = ", ".join(f"203.0.{n // 250}.{n % 250}" for n in range(5000))
+        lab.nft("add", "table", "inet", "others")
+        lab.nft("add", "set", "inet", "others", "s", "{ type ipv4_addr; }")
+        lab.nft("add", "element", "inet", "others", "s", f"{{ {elements} }}")
+        lab.nft("delete", "table", "inet", "others")
+    heard = [started.disturbed() for _ in range(2000)]
+    assert True in heard
+    assert not heard[-1]
