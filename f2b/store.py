@@ -82,18 +82,32 @@ class Store:
             self._db = self._open()
 
     def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except sqlite3.OperationalError as error:
+            if _code(error) not in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+                raise
+            # No room for the index of the write-ahead log: held exclusively, that lives in memory instead.
+            return self._connect("PRAGMA locking_mode = EXCLUSIVE")
+
+    def _connect(self, *first: str) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=0.5, isolation_level=None, check_same_thread=False)
         try:
+            for statement in first:
+                db.execute(statement)
+            empty = self._check_owner(db)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
-            self._migrate(db)
+            if empty:
+                db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
             _touch_everything(db)
         except BaseException:
             db.close()
             raise
         return db
 
-    def _migrate(self, db: sqlite3.Connection) -> None:
+    def _check_owner(self, db: sqlite3.Connection) -> bool:
+        """Say whether the database is new. One that is not ours, or not yet ours to understand, stays as it is."""
         (version,) = db.execute("PRAGMA user_version").fetchone()
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -108,8 +122,7 @@ class Store:
                 f"{self.path} was written by a newer f2b (schema {version}, this one knows {VERSION})",
                 hint="install that version again, or set another dbfile in f2b.conf",
             )
-        if not tables:
-            db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+        return not tables
 
     def commit(self, batch: Batch) -> None:
         """Write a batch, all of it or nothing."""
@@ -305,15 +318,21 @@ def _move_aside(path: Path) -> Path:
 
 
 def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    return error.sqlite_errorcode & 0xFF in {
+    """SQLITE_ERROR is what a statement gets whose table is damaged or gone: ours are right."""
+    return _code(error) in {
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_FORMAT,
+        sqlite3.SQLITE_ERROR,
     }
 
 
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 def _translate(path: Path, error: sqlite3.Error) -> StoreError | NotPermittedError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH} or (
         code == sqlite3.SQLITE_READONLY and not os.access(path, os.W_OK)
     ):

@@ -102,7 +102,7 @@ class Netfilter:
                 socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER
             )
         except OSError as error:
-            raise _unopened(error) from error
+            raise unopened(error) from error
         self._socket.bind((0, 0))
         self._socket.settimeout(TIMEOUT)
         for force, ordinary in (
@@ -215,7 +215,8 @@ def _translated(codes: Mapping[int, int]) -> F2bError:
     return no_nf_tables() if whole == errno.EOPNOTSUPP else KernelError(codes)
 
 
-def _unopened(error: OSError) -> F2bError:
+def unopened(error: OSError) -> F2bError:
+    """Why there is no socket to the kernel, in words."""
     if error.errno in {errno.EPERM, errno.EACCES}:
         return _not_permitted()
     if error.errno == errno.EAFNOSUPPORT:

@@ -8,7 +8,7 @@ import errno
 import socket
 import struct
 
-from f2b.actions.netlink import NETLINK_NETFILTER, SUBSYSTEM, attributes, text
+from f2b.actions.netlink import NETLINK_NETFILTER, SUBSYSTEM, attributes, text, unopened
 
 _GROUP = 7  # NFNLGRP_NFTABLES
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
@@ -28,10 +28,17 @@ class Watch:
         self._table = dict(attributes(text(1, table)))[1]
         self._own = own
         flags = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        self._socket = socket.socket(socket.AF_NETLINK, flags, NETLINK_NETFILTER)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-        self._socket.bind((0, 0))
-        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
+        try:
+            self._socket = socket.socket(socket.AF_NETLINK, flags, NETLINK_NETFILTER)
+        except OSError as error:
+            raise unopened(error) from error
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            self._socket.bind((0, 0))
+            self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
+        except OSError as error:
+            self._socket.close()
+            raise unopened(error) from error
 
     def fileno(self) -> int:
         return self._socket.fileno()

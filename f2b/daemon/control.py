@@ -158,7 +158,9 @@ def _inherited() -> socket.socket | None:
 
 def _listen(path: Path) -> socket.socket:
     try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(0o755)
         if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
             _remove_stale(path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)

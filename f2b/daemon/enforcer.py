@@ -7,6 +7,7 @@ start the wall again with all bans in force.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -101,11 +102,9 @@ class Enforcer:
 
     async def settled(self, timeout: float) -> bool:
         """Wait until everything submitted so far was tried; False if it took longer."""
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), timeout)
-        except TimeoutError:
-            return False
-        return True
+        return self._idle.is_set()
 
     async def start(self) -> None:
         """Put the wall up with all restored bans. Raises what the backend raises: a daemon that cannot ban is none."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ MACHINE_ID = Path("/etc/machine-id")
 def run(directory: Path, *, takeover: bool) -> int:
     """Serve until a signal; the exit status."""
     notifier = Notifier()
+    os.umask(0o077)  # the database holds user names
     try:
         parts = _parts(directory, notifier, takeover=takeover)
         asyncio.run(_serve(parts))

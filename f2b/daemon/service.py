@@ -5,36 +5,36 @@ Owns the clock. Everything it waits for is here; everything it decides is in f2b
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from f2b import __version__
 from f2b.actions import interfaces
-from f2b.actions.base import Backend, JailWall
+from f2b.actions.base import Backend
 from f2b.config.load import Config
 from f2b.config.settings import Latency, OnStop
-from f2b.daemon import reload, report
+from f2b.daemon import reload, report, wall
 from f2b.daemon.catchup import CatchUps
 from f2b.daemon.control import Control
-from f2b.daemon.enforcer import Enforcer, Key, Wall
+from f2b.daemon.enforcer import Enforcer
 from f2b.daemon.events import Events, Level
 from f2b.daemon.notify import Notifier
+from f2b.daemon.purge import purge
 from f2b.daemon.recorder import Recorder
 from f2b.daemon.requests import Desk
 from f2b.decide.engine import Engine
 from f2b.decide.ignore import IgnoreList
-from f2b.decide.tally import SLACK
 from f2b.detect.session import LIFETIME
-from f2b.errors import F2bError
+from f2b.errors import Exit, F2bError
 from f2b.journal.match import union
 from f2b.journal.reader import JournalReader
-from f2b.model import Ban, Decision, Entry, Found, Position
+from f2b.model import Decision, Entry, Found, Position
 from f2b.protocol import DaemonStatus
-from f2b.store import Batch, FailureKey, Store
+from f2b.store import Batch, Store
 
 BATCH = 250
 """Entries decided on before the loop yields: some ten milliseconds."""
@@ -75,7 +75,11 @@ class Service:
         self._engine.own = IgnoreList(self._own)
         self._recorder = Recorder(parts.store, parts.events.error)
         self._enforcer = Enforcer(
-            parts.backend, self._wall, self._in_force, time.time, parts.events.error
+            parts.backend,
+            lambda: wall.picture(self._engine, self._own, time.time()),
+            lambda key: wall.in_force(self._engine, key),
+            time.time,
+            parts.events.error,
         )
         self._catch_ups = CatchUps(self._recorder, self._store, time.time)
         self._position = Position(None, 0.0)
@@ -84,6 +88,7 @@ class Service:
         self._readable = asyncio.Event()
         self._failure: BaseException | None = None
         self._reader = JournalReader(self._config.daemon.journal, self._union())
+        self._trouble = ""
         self._candidate = self._followed = self._fed = float("-inf")
         self._purged = time.monotonic()
         self._offset = time.time() - time.monotonic()
@@ -123,10 +128,7 @@ class Service:
         if self._position.cursor:
             self._spawn(self._recorder.record(Batch(position=self._position)))
             await asyncio.sleep(0)
-        if not await self._recorder.finish(STOP):
-            self._events.error(
-                "stopped before everything was written; the rest is read from the journal again"
-            )
+        written = await self._recorder.finish(STOP)
         await self._enforcer.settled(STOP)
         tasks = tuple(self._tasks)
         for task in tasks:
@@ -134,6 +136,12 @@ class Service:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._config.daemon.onstop is OnStop.LIFT:
             self._enforcer.lift()
+        if not written:
+            self._events.error(
+                "stopped before all was written; the rest is read from the journal again"
+            )
+            # A thread may hang in a commit for ever, and cannot be ended. A kill loses nothing.
+            os._exit(Exit.OK)
         self._detach()
         self._enforcer.unwatch(asyncio.get_running_loop())
         self._enforcer.close()
@@ -177,16 +185,22 @@ class Service:
     async def _follow(self) -> None:
         while not self._stopping.is_set():
             entries = self._reader.read(BATCH)
-            if (gap := self._reader.take_gap()) is not None:
-                self._events.error(
-                    f"the journal no longer has its entries {gap}: their failures were not seen"
-                )
+            self._report_journal()
             await self._decide(entries)
             self._keep_house()
             if not entries:
                 await self._wait()
         if self._failure is not None:
             raise self._failure
+
+    def _report_journal(self) -> None:
+        if (gap := self._reader.take_gap()) is not None:
+            self._events.error(
+                f"entries of the journal are gone, {gap}: failures may have been missed"
+            )
+        if self._reader.trouble != self._trouble:
+            self._trouble = self._reader.trouble
+            self._events.error(self._trouble or "the journal can be read again")
 
     async def _decide(self, entries: Sequence[tuple[Entry, bool]]) -> None:
         now = time.time()
@@ -251,22 +265,6 @@ class Service:
         await self._catch_ups.start(jails, source, self._position, self._engine, self._carry_out)
 
     # --- the wall -------------------------------------------------------------------------------
-
-    def _wall(self) -> Wall:
-        now = time.time()
-        jails = [
-            JailWall(j.name, j.settings.wall, j.settings.ignoreip)
-            for j in self._engine.jails.values()
-        ]
-        bans = [
-            ban for jail in self._engine.jails.values() for ban in jail.ledger if ban.lasts(now)
-        ]
-        return Wall(jails, self._own, bans)
-
-    def _in_force(self, key: Key) -> Ban | None:
-        name, offender = key
-        jail = self._engine.jails.get(name)
-        return jail.ledger.get(offender) if jail else None
 
     @contextlib.contextmanager
     def _watch_interfaces(self) -> Iterator[None]:
@@ -344,23 +342,14 @@ class Service:
                 self._events.error(f"the past of a jail could not be read: {error}")
         if monotonic - self._purged > PURGE:
             self._purged = monotonic
-            self._spawn(self._purge(now))
-
-    async def _purge(self, now: float) -> None:
-        age = self._config.daemon.dbpurgeage
-        self._engine.purge(now - age)
-        await self._recorder.between(partial(self._store.purge_bans, now - age))
-        for jail in tuple(self._engine.jails.values()):
-            before = now - max(age, jail.settings.findtime + SLACK)
-            after: FailureKey | None = ("", "")
-            while after is not None:
-                after = await self._recorder.between(
-                    partial(self._store.purge_failures, jail.name, after, before)
-                )
+            age = self._config.daemon.dbpurgeage
+            self._spawn(purge(self._engine, self._recorder, self._store, age=age, now=now))
 
     def _degraded(self) -> list[str]:
         """What does not work at the moment."""
         found = [f"store: {self._recorder.degraded}"] if self._recorder.degraded else []
+        if self._reader.trouble:
+            found.append(f"journal: {self._reader.trouble}")
         if self._enforcer.failing:
             found.append(f"{self._enforcer.name}: {self._enforcer.failing}")
         return found + [

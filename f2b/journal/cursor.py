@@ -46,6 +46,10 @@ class Cursor:
 def reached(cursor: str, time: float, boundary: Position) -> bool:
     """Say whether an entry lies beyond the boundary: one who reads up to there stops before it."""
     here, there = Cursor.parse(cursor), Cursor.parse(boundary.cursor or "")
-    if here is None or there is None:
-        return time > boundary.time or (boundary.cursor is None and time == boundary.time)
-    return here.is_after(there)
+    if here is not None and there is not None:
+        return here.is_after(there)
+    if boundary.cursor is not None:
+        return time > boundary.time
+    # The live reader began at that time by journald's clock, not by the sender's.
+    received = time if here is None else here.realtime / 1e6
+    return received >= boundary.time

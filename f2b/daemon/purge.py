@@ -1,0 +1,21 @@
+"""Forgetting what is too old to matter, in slices between commits."""
+
+from functools import partial
+
+from f2b.daemon.recorder import Recorder
+from f2b.decide.engine import Engine
+from f2b.decide.tally import SLACK
+from f2b.store import FailureKey, Store
+
+
+async def purge(
+    engine: Engine, recorder: Recorder, store: Store, *, age: float, now: float
+) -> None:
+    """Bans that ended more than `age` seconds ago, with their offences; failures that no window reaches any more."""
+    engine.purge(now - age)
+    await recorder.between(partial(store.purge_bans, now - age))
+    for jail in tuple(engine.jails.values()):
+        before = now - max(age, jail.settings.findtime + SLACK)
+        after: FailureKey | None = ("", "")
+        while after is not None:
+            after = await recorder.between(partial(store.purge_failures, jail.name, after, before))
