@@ -1,0 +1,130 @@
+"""A wall in memory that can be slow, fail and refuse, and an enforcer that works on it."""
+
+# ruff: noqa: ARG002 - it has no structure and no clock
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from f2b.actions.base import Backend, JailWall, Operation, Put, Refused
+from f2b.addresses import Offender
+from f2b.daemon.enforcer import Enforcer, Key, Wall
+from f2b.model import Ban, Banned, Lifted, Prolonged, Reason
+
+
+class Kernel:
+    """A wall in memory: it may refuse, fail and be slow, as the real one."""
+
+    name = "kernel"
+
+    def __init__(self) -> None:
+        self.held: dict[Key, float | None] = {}
+        self.own: Sequence[Offender] = ()
+        self.calls: list[str] = []
+        self.refused: set[Offender] = set()
+        self.failures: list[Exception] = []
+        self.open = threading.Event()
+        self.open.set()
+        self.news = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def start(
+        self, jails: Sequence[JailWall], own: Sequence[Offender], bans: Iterable[Ban], now: float
+    ) -> list[Refused]:
+        self._called("start")
+        self.held = {}
+        self.own = own
+        return self._carry_out([Put(ban) for ban in bans])
+
+    def apply(self, operations: Sequence[Operation], now: float) -> list[Refused]:
+        self._called("apply")
+        return self._carry_out(operations)
+
+    def set_own(self, own: Sequence[Offender]) -> None:
+        self._called("set_own")
+        self.own = own
+
+    def fileno(self) -> int:
+        return self.news
+
+    def disturbed(self) -> bool:
+        try:
+            return os.eventfd_read(self.news) > 0
+        except BlockingIOError:
+            return False
+
+    def disturb(self) -> None:
+        """Somebody else flushes the ruleset."""
+        self.held = {}
+        os.eventfd_write(self.news, 1)
+
+    def lift(self) -> None:
+        self._called("lift")
+
+    def close(self) -> None:
+        self._called("close")
+        os.close(self.news)
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        assert self.open.wait(5)
+        if self.failures:
+            raise self.failures.pop(0)
+
+    def _carry_out(self, operations: Iterable[Operation]) -> list[Refused]:
+        refused = []
+        for operation in operations:
+            if isinstance(operation, Put):
+                ban = operation.ban
+                if ban.offender in self.refused:
+                    refused.append(Refused(operation, "no room"))
+                else:
+                    self.held[ban.jail, ban.offender] = ban.until
+            else:
+                self.held.pop((operation.jail, operation.offender), None)
+        return refused
+
+
+class World:
+    """Ledger, enforcer and kernel."""
+
+    def __init__(self) -> None:
+        self.kernel = Kernel()
+        self.ledger: dict[Key, Ban] = {}
+        self.own: Sequence[Offender] = ()
+        self.said: list[str] = []
+        backend: Backend = self.kernel
+        self.enforcer = Enforcer(
+            backend, self.wall, self.ledger.get, lambda: 1000.0, self.said.append
+        )
+
+    def wall(self) -> Wall:
+        return Wall([], self.own, list(self.ledger.values()))
+
+    def ban(self, offender: Offender, until: float | None = 1600) -> None:
+        ban = self.ledger["sshd", offender] = Ban("sshd", offender, 1000, until)
+        self.enforcer.submit([Banned(ban)])
+
+    def prolong(self, offender: Offender, until: float) -> None:
+        ban = self.ledger["sshd", offender] = Ban("sshd", offender, 1000, until)
+        self.enforcer.submit([Prolonged(ban)])
+
+    def lift(self, offender: Offender) -> None:
+        ban = self.ledger.pop(("sshd", offender))
+        self.enforcer.submit([Lifted(ban, Reason.UNBAN, 1100)])
+
+    async def settled(self) -> None:
+        assert await self.enforcer.settled(5)
+
+    async def busy(self) -> None:
+        """Wait until the kernel has been called and does not answer."""
+        await until(lambda: bool(self.kernel.calls))
+
+    @property
+    def held(self) -> set[Offender]:
+        return {offender for _, offender in self.kernel.held}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - nobody tells us
+        await asyncio.sleep(0.002)

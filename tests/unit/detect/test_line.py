@@ -1,0 +1,111 @@
+r"""The line that regexes see, byte for byte as fail2ban's journal backend builds it."""
+
+import pytest
+
+from f2b.detect import line
+from f2b.detect.line import CAP, TAIL, Fields
+
+SSHD: Fields = {
+    "_HOSTNAME": b"host", "SYSLOG_IDENTIFIER": b"sshd", "_COMM": b"sshd", "SYSLOG_PID": b"123",
+    "_PID": b"456", "MESSAGE": b"Failed password",
+}  # fmt: skip
+
+
+def built(**changes: bytes | list[bytes] | None) -> str:
+    fields = {**SSHD, **changes}
+    return line.build({name: value for name, value in fields.items() if value is not None})
+
+
+def kernel(**stamps: bytes) -> str:
+    return built(
+        SYSLOG_IDENTIFIER=b"kernel", SYSLOG_PID=None, _PID=None, MESSAGE=b"DROP", **stamps
+    )
+
+
+def test_all_tokens() -> None:
+    assert built() == "host sshd[123]: Failed password\n"
+
+
+def test_without_host() -> None:
+    assert built(_HOSTNAME=None) == "sshd[123]: Failed password\n"
+
+
+def test_without_identifier_the_command_names_it() -> None:
+    assert built(SYSLOG_IDENTIFIER=None, _COMM=b"sh") == "host sh[123]: Failed password\n"
+
+
+def test_without_identifier_and_command_there_is_no_pid_either() -> None:
+    assert built(SYSLOG_IDENTIFIER=None, _COMM=None) == "host Failed password\n"
+
+
+def test_without_syslog_pid_the_kernel_names_it() -> None:
+    assert built(SYSLOG_PID=None) == "host sshd[456]: Failed password\n"
+
+
+def test_without_any_pid() -> None:
+    assert built(SYSLOG_PID=None, _PID=None) == "host sshd: Failed password\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [(b"0x1F", "31"), (b"0o17", "15"), (b"x7", "x7"), (b"007", "007")]
+)
+def test_pid_in_another_notation(written: bytes, read: str) -> None:
+    assert built(SYSLOG_PID=written) == f"host sshd[{read}]: Failed password\n"
+
+
+def test_nothing_but_a_message() -> None:
+    assert line.build({"MESSAGE": b"hello"}) == "hello\n"
+
+
+def test_without_message() -> None:
+    assert built(MESSAGE=None) == "host sshd[123]: \n"
+
+
+def test_an_empty_entry_is_an_empty_line() -> None:
+    assert line.build({}) == "\n"
+
+
+def test_a_repeated_field_is_joined_by_blanks() -> None:
+    assert built(MESSAGE=[b"one", b"two"]) == "host sshd[123]: one two\n"
+
+
+def test_bytes_that_are_no_utf8_are_replaced() -> None:
+    assert built(MESSAGE=b"caf\xe9 \xff.") == "host sshd[123]: caf\ufffd \ufffd.\n"
+
+
+def test_utf8_stays() -> None:
+    assert built(MESSAGE="пользователь".encode()) == "host sshd[123]: пользователь\n"
+
+
+def test_a_newline_becomes_two_characters() -> None:
+    assert built(MESSAGE=b"one\ntwo\n") == "host sshd[123]: one\\ntwo\\n\n"
+
+
+def test_a_newline_in_another_field_does_too() -> None:
+    assert built(SYSLOG_IDENTIFIER=b"a\nb") == "host a\\nb[123]: Failed password\n"
+
+
+def test_other_control_characters_stay() -> None:
+    assert built(MESSAGE=b"\tone\r\x00two") == "host sshd[123]: \tone\r\x00two\n"
+
+
+def test_kernel_lines_have_the_senders_stamp() -> None:
+    stamped = kernel(_SOURCE_MONOTONIC_TIMESTAMP=b"12500000", __MONOTONIC_TIMESTAMP=b"1")
+    assert stamped == "host kernel: [   12.500000] DROP\n"
+
+
+def test_kernel_lines_have_the_journals_stamp_else() -> None:
+    assert kernel(__MONOTONIC_TIMESTAMP=b"123456789012") == "host kernel: [123456.789012] DROP\n"
+
+
+def test_a_kernel_line_with_a_pid_has_no_stamp() -> None:
+    assert built(SYSLOG_IDENTIFIER=b"kernel") == "host kernel[123]: Failed password\n"
+
+
+def test_a_long_message_keeps_its_head_and_its_tail() -> None:
+    text = built(MESSAGE=b"a" * CAP + b"b" * TAIL)
+    assert text == "host sshd[123]: " + "a" * (CAP - TAIL) + "b" * TAIL + "\n"
+
+
+def test_a_message_at_the_cap_is_whole() -> None:
+    assert built(MESSAGE=b"a" * CAP) == "host sshd[123]: " + "a" * CAP + "\n"

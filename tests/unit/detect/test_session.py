@@ -1,0 +1,199 @@
+"""A connection that logs several lines: one login attempt is one failure."""
+
+import pytest
+
+from f2b.config.settings import FilterSettings, Located
+from f2b.detect.filter import Filter
+from f2b.detect.session import LIFETIME, Sessions
+from f2b.model import Failure
+from tests.unit.decide.making import HERE, entry, located
+
+DAEMON = FilterSettings(
+    name="daemon",
+    prefregex=Located(r"^<F-MLFID>a\[\d+\]</F-MLFID>: <F-CONTENT>.+</F-CONTENT>$", HERE),
+    failregex=located(
+        r"^<F-NOFAIL>from</F-NOFAIL> <HOST>$",
+        r"^bad <F-USER>\S+</F-USER>$",
+        r"^bad <F-USER>\S+</F-USER> <HOST>$",
+        r"^<F-MLFGAINED>good</F-MLFGAINED> <F-USER>\S+</F-USER>$",
+        r"^<F-NOFAIL>(?:end|idle)</F-NOFAIL>$",
+        r"^<F-MLFFORGET><F-NOFAIL>bye</F-NOFAIL></F-MLFFORGET>$",
+    ),
+    journalmatch=located("_COMM=a"),
+)
+
+
+class Log:
+    """A log that is fed line by line; `run` gives the failures."""
+
+    def __init__(self, maxsessions: int = 100) -> None:
+        self.filter = Filter(
+            FilterSettings(
+                name="daemon",
+                prefregex=DAEMON.prefregex,
+                failregex=DAEMON.failregex,
+                maxsessions=maxsessions,
+            )
+        )
+        self.time = 1000.0
+
+    def line(self, message: str, *, pid: int = 7, boot: bytes = b"one") -> Failure | None:
+        return self.filter.find(entry(message, self.time, _PID=b"%d" % pid, _BOOT_ID=boot))
+
+    def run(self, *messages: str) -> list[str | None]:
+        failures = [self.line(message) for message in messages]
+        return [str(failure.address) if failure else None for failure in failures]
+
+
+A = "192.0.2.7"
+
+
+def test_a_helper_line_brings_the_address_of_later_failures() -> None:
+    assert Log().run(f"from {A}", "bad root") == [None, A]
+
+
+def test_every_failure_of_a_session_is_one() -> None:
+    assert Log().run(f"from {A}", "bad root", "bad root") == [None, A, A]
+
+
+def test_a_failure_before_its_address_waits_for_it() -> None:
+    assert Log().run("bad root", f"from {A}") == [None, A]
+
+
+def test_however_many_wait_they_are_one_failure() -> None:
+    assert Log().run("bad root", "bad root", "bad root", f"from {A}") == [None, None, None, A]
+
+
+def test_once_reported_the_next_helper_line_is_none() -> None:
+    assert Log().run("bad root", f"from {A}", f"from {A}") == [None, A, None]
+
+
+def test_a_waiting_failure_survives_helper_lines_without_address() -> None:
+    assert Log().run("bad root", "end", f"from {A}") == [None, None, A]
+
+
+def test_a_success_is_no_failure() -> None:
+    assert Log().run(f"from {A}", "good root") == [None, None]
+
+
+def test_a_success_clears_what_waited() -> None:
+    assert Log().run("bad root", "good root", f"from {A}") == [None, None, None]
+
+
+def test_a_success_of_the_same_user_after_a_failure_is_none() -> None:
+    assert Log().run(f"from {A}", "bad root", "good root") == [None, A, None]
+
+
+def test_a_success_of_a_second_user_is_a_failure() -> None:
+    assert Log().run(f"from {A}", "bad root", "good guest") == [None, A, A]
+
+
+def test_after_two_users_helper_lines_are_failures() -> None:
+    assert Log().run(f"from {A}", "bad root", "bad guest", "end") == [None, A, A, A]
+
+
+def test_a_forgotten_session_begins_anew() -> None:
+    assert Log().run(f"from {A}", "bye", "bad root") == [None, None, None]
+
+
+def test_the_forgetting_line_still_knows_its_session() -> None:
+    assert Log().run("bad root", f"from {A}", "bad guest", "bye") == [None, A, A, A]
+
+
+def test_a_forgotten_session_forgets_its_users() -> None:
+    log = Log()
+    log.run(f"from {A}", "bad root", "bye")
+    assert log.run(f"from {A}", "good guest") == [None, None]
+
+
+def test_a_failure_carries_session_and_user() -> None:
+    log = Log()
+    log.line("bad root")
+    failure = log.line(f"from {A}")
+    assert failure
+    assert (failure.session, failure.user) == ("one a[7]", "root")
+
+
+def test_sessions_of_other_processes_are_others() -> None:
+    log = Log()
+    log.line(f"from {A}", pid=7)
+    assert log.line("bad root", pid=8) is None
+
+
+def test_a_process_id_of_another_boot_is_another_session() -> None:
+    log = Log()
+    log.line(f"from {A}", boot=b"one")
+    assert log.line("bad root", boot=b"two") is None
+
+
+def test_a_session_is_forgotten_after_its_lifetime() -> None:
+    log = Log()
+    log.line(f"from {A}")
+    log.time += LIFETIME + 1
+    assert log.line("bad root") is None
+
+
+def test_a_session_lives_up_to_its_lifetime() -> None:
+    log = Log()
+    log.line(f"from {A}")
+    log.time += LIFETIME
+    assert log.line("bad root")
+
+
+def test_the_address_of_the_latest_line_counts() -> None:
+    assert Log().run(f"from {A}", "bad root 192.0.2.8") == [None, "192.0.2.8"]
+    assert Log().run(f"from {A}", "bad root 2001:db8::1") == [None, "2001:db8::1"]
+
+
+def test_an_invalid_address_is_dropped_and_counted() -> None:
+    log = Log()
+    assert log.run("from 999.1.1.1", "bad root") == [None, None]
+    assert log.filter.invalid == 1
+
+
+# --- the ceiling ---
+
+
+def test_the_least_recent_session_goes_first() -> None:
+    log = Log(maxsessions=2)
+    for pid in (1, 2, 3):
+        log.line(f"from {A}", pid=pid)
+    assert [log.line("bad root", pid=pid) is not None for pid in (2, 3)] == [True, True]
+    assert log.line("bad root", pid=1) is None
+
+
+def test_a_session_that_speaks_again_is_recent() -> None:
+    log = Log(maxsessions=2)
+    for pid in (1, 2, 1, 3):
+        log.line(f"from {A}", pid=pid)
+    assert log.line("bad root", pid=1)
+
+
+def test_those_pushed_out_are_counted() -> None:
+    sessions = Sessions(3)
+    for key in "abcde":
+        sessions.merge(key, {}, 1000)
+    assert (len(sessions), sessions.evicted) == (3, 2)
+
+
+@pytest.mark.parametrize("ceiling", [1, 2, 10])
+def test_the_ceiling_holds(ceiling: int) -> None:
+    sessions = Sessions(ceiling)
+    for number in range(1000):
+        sessions.merge(str(number % 37), {"nofail": ""}, 1000 + number)
+        assert len(sessions) <= ceiling
+
+
+def test_expired_sessions_are_dropped_by_others_lines() -> None:
+    sessions = Sessions(100)
+    for number in range(50):
+        sessions.merge(str(number), {}, 1000)
+    for number in range(30):
+        sessions.merge("new", {}, 2000 + number)
+    assert (len(sessions), sessions.evicted) == (1, 0)
+
+
+def test_waiting_in_a_session_that_is_gone_does_nothing() -> None:
+    sessions = Sessions(1)
+    sessions.suspend("nobody")
+    assert len(sessions) == 0
