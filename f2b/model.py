@@ -12,10 +12,14 @@ from f2b.addresses import Offender
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far the journal is read. Without a cursor nothing was read yet: the next entry is the first from `time`."""
+    """How far the journal is read. Without a cursor nothing was read yet: the next entry is the first from `time`.
+
+    `sessions` is when the oldest session began that is open there: a restart goes back that far to know it again.
+    """
 
     cursor: str | None
     time: float
+    sessions: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NotRequired, TypedDict
 
-from f2b.errors import ControlError, Exit, F2bError
+from f2b.errors import ControlError, Exit, F2bError, LocatedError
 
 VERSION = 1
 LIMIT = 4 * 1024 * 1024
@@ -164,11 +164,12 @@ def encode_result(result: Any) -> bytes:
 
 
 def encode_error(error: F2bError) -> bytes:
+    place = f"{error.origin}: " if isinstance(error, LocatedError) and error.origin else ""
     answer = Answer(
         version=VERSION,
         ok=False,
         result=None,
-        error=error.message,
+        error=f"{place}{error.message}",
         hint=error.hint,
         exit=error.exit,
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from f2b import addresses, failpoint
 from f2b.errors import Exit, NotPermittedError, StoreError, StoreVersionError
@@ -33,7 +33,9 @@ VERSION = 1
 APPLICATION = 0x66326200  # "f2b": other people's databases are not touched
 
 SCHEMA = f"""
-CREATE TABLE position (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), cursor TEXT, time REAL NOT NULL);
+CREATE TABLE position (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1), cursor TEXT, time REAL NOT NULL, sessions REAL
+);
 CREATE TABLE jails (name TEXT PRIMARY KEY, fingerprint TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE failures (
     jail TEXT NOT NULL, offender TEXT NOT NULL, cursor TEXT NOT NULL, time REAL NOT NULL,
@@ -58,11 +60,11 @@ BAN_KEY = "jail = ? AND offender = ? AND offence = ?"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction writes. `caught_up`: the fingerprints of jails whose past is now read."""
+    """What one transaction writes. `caught_up`: the fingerprints of jails whose past is read; None for jails gone."""
 
     decisions: tuple[Decision, ...] = ()
     position: Position | None = None
-    caught_up: Mapping[str, str] = field(default_factory=dict)
+    caught_up: Mapping[str, str | None] = field(default_factory=dict)
 
 
 class Store:
@@ -72,14 +74,26 @@ class Store:
         self.path = path
         self.set_aside: Path | None = None
         """Where a corrupt database was moved to at opening."""
+        self.damaged = 0
+        """Rows that make no sense and were left out."""
         self._lock = _lock(path)
         try:
-            self._db = self._open()
+            self._db = self._open_sound()
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _open_sound(self) -> sqlite3.Connection:
+        try:
+            return self._open()
         except sqlite3.DatabaseError as error:
             if not _is_corrupt(error):
-                raise _translate(path, error) from error
-            self.set_aside = _move_aside(path)
-            self._db = self._open()
+                raise _translate(self.path, error) from error
+        self.set_aside = _move_aside(self.path)
+        try:
+            return self._open()
+        except sqlite3.Error as error:
+            raise _translate(self.path, error) from error
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -92,6 +106,7 @@ class Store:
 
     def _connect(self, *first: str) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=0.5, isolation_level=None, check_same_thread=False)
+        db.text_factory = lambda data: data.decode("utf-8", "replace")
         try:
             for statement in first:
                 db.execute(statement)
@@ -132,7 +147,10 @@ class Store:
             for decision in batch.decisions:
                 _write(db, decision)
             for name, fingerprint in batch.caught_up.items():
-                db.execute("INSERT OR REPLACE INTO jails VALUES (?, ?)", (name, fingerprint))
+                if fingerprint is None:
+                    db.execute("DELETE FROM jails WHERE name = ?", (name,))
+                else:
+                    db.execute("INSERT OR REPLACE INTO jails VALUES (?, ?)", (name, fingerprint))
             if batch.position is not None:
                 _write_position(db, batch.position)
             failpoint.reach("before-commit")
@@ -144,44 +162,54 @@ class Store:
         failpoint.reach("after-commit")
 
     def position(self) -> Position | None:
-        row = self._db.execute("SELECT cursor, time FROM position").fetchone()
-        return Position(*row) if row else None
+        for cursor, time, sessions in self._rows("SELECT cursor, time, sessions FROM position"):
+            return Position(cursor, time, sessions)
+        return None
 
     def fingerprints(self) -> dict[str, str]:
         """What each jail looked like when its past was read."""
-        return dict(self._db.execute("SELECT name, fingerprint FROM jails"))
+        return dict(self._rows("SELECT name, fingerprint FROM jails"))
 
-    def failures(self, jail: str, reach: float) -> Iterator[tuple[addresses.Offender, float]]:
+    def failures(
+        self, jail: str, reach: float, now: float
+    ) -> Iterator[tuple[addresses.Offender, float]]:
         """The failures that still count and lie at most `reach` seconds before the jail's newest, oldest first."""
-        rows = self._db.execute(
-            "SELECT offender, time FROM failures WHERE jail = ?1 AND counts AND time >= "
-            "(SELECT max(time) FROM failures WHERE jail = ?1) - ?2 ORDER BY time",
-            (jail, reach),
-        )
-        return ((addresses.parse(offender), time) for offender, time in rows)
+        horizon = min(self.newest(jail), now) - reach
+        query = "SELECT offender, time FROM failures WHERE jail = ? AND counts AND time >= ? ORDER BY time"
+        for offender, time in self._rows(query, (jail, horizon)):
+            if (who := self._offender(offender)) is not None:
+                yield who, time
 
     def bans(self, jail: str) -> Iterator[Banned | Lifted]:
         """The last ban of each offender."""
-        rows = self._db.execute(
-            "SELECT offender, start, until, max(offence), source, failures, session, reason, ended FROM bans "
-            "WHERE jail = ? GROUP BY offender",
-            (jail,),
+        query = (
+            "SELECT offender, start, until, max(offence), source, failures, session, reason, ended "
+            "FROM bans WHERE jail = ? GROUP BY offender"
         )
-        for offender, start, until, offence, source, failures, session, reason, ended in rows:
-            who = addresses.parse(offender)
-            ban = Ban(jail, who, start, until, offence, Source(source), failures, session)
-            yield Lifted(ban, Reason(reason), ended) if reason else Banned(ban)
+        for (
+            offender,
+            start,
+            until,
+            offence,
+            source,
+            failures,
+            session,
+            reason,
+            ended,
+        ) in self._rows(query, (jail,)):
+            if (who := self._offender(offender)) is not None:
+                ban = Ban(jail, who, start, until, offence, Source(source), failures, session)
+                yield Lifted(ban, Reason(reason), ended) if reason else Banned(ban)
 
-    def newest(self) -> float:
-        """The time of the newest failure or ban, 0 if there is none."""
-        query = "SELECT max((SELECT ifnull(max(time), 0) FROM failures), (SELECT ifnull(max(start), 0) FROM bans))"
-        (newest,) = self._db.execute(query).fetchone()
-        return float(newest)
+    def newest(self, jail: str) -> float:
+        """The time of a jail's newest failure, counting or not; 0 if there is none."""
+        query = "SELECT ifnull(max(time), 0) FROM failures WHERE jail = ?"
+        return max(float(newest) for (newest,) in self._rows(query, (jail,)))
 
     def knows(self, jail: str, offender: addresses.Offender, cursor: str) -> bool:
         """Say whether that failure was stored before."""
         query = "SELECT 1 FROM failures WHERE jail = ? AND offender = ? AND cursor = ?"
-        return self._db.execute(query, (jail, str(offender), cursor)).fetchone() is not None
+        return any(self._rows(query, (jail, str(offender), cursor)))
 
     def purge_failures(self, jail: str, after: FailureKey, before: float) -> FailureKey | None:
         """Forget a slice of a jail's failures older than `before`; where the next slice begins, None at the end.
@@ -203,6 +231,19 @@ class Store:
     def purge_bans(self, before: float) -> None:
         """Forget the bans that ended before that time, and with them their offences."""
         self._run("DELETE FROM bans WHERE reason NOT NULL AND ended < ?", (before,))
+
+    def _rows(self, query: str, values: tuple[object, ...] = ()) -> Iterator[Any]:
+        try:
+            yield from self._db.execute(query, values)
+        except sqlite3.Error as error:
+            raise _translate(self.path, error) from error
+
+    def _offender(self, text: str) -> addresses.Offender | None:
+        try:
+            return addresses.parse(text)
+        except ValueError:
+            self.damaged += 1
+            return None
 
     def _run(self, statement: str, values: tuple[object, ...]) -> None:
         try:
@@ -249,7 +290,7 @@ def _write(db: sqlite3.Connection, decision: Decision) -> None:
 
 def _write_ban(db: sqlite3.Connection, ban: Ban) -> None:
     db.execute(
-        "INSERT OR IGNORE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+        "INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
         (*_key(ban), ban.start, ban.until, ban.source, ban.failures, ban.session),
     )
 

@@ -28,7 +28,7 @@ def ask(path: Path, request: Request) -> Any:
         except OSError as error:
             hint = "systemctl start f2b, or f2b run"
             raise DaemonDownError(
-                f"f2b is not running: {path}: {error.strerror}", hint=hint
+                f"f2b is not running: {path}: {error.strerror or error}", hint=hint
             ) from error
     if not line:
         raise ControlError("the daemon hung up without an answer")

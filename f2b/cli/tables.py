@@ -56,7 +56,7 @@ def status(answer: DaemonStatus, now: float) -> Table:
         "nothing yet" if answer["position"] is None else f"read up to {clock(answer['position'])}"
     )
     title = (
-        f"f2b {answer['version']}, up {times.duration_text(round(now - answer['since']))}, "
+        f"f2b {answer['version']}, up {times.duration_text(max(0, round(now - answer['since'])))}, "
         f"journal {answer['journal']} {read}, backend {answer['backend']}{degraded}"
     )
     heads = ("JAIL", "FAILING", "FOUND", "IGNORED", "BANNED", "BANNED EVER", "STATE")
@@ -65,8 +65,9 @@ def status(answer: DaemonStatus, now: float) -> Table:
 
 
 def jail(answer: JailStatus, now: float) -> Table:
-    bantime = times.duration_text(answer["bantime"])
-    rule = f"{answer['maxretry']} failures in {times.duration_text(answer['findtime'])}, banned for {bantime}"
+    bantime = answer["bantime"]
+    lasts = "for ever" if bantime is None else f"for {times.duration_text(bantime)}"
+    rule = f"{answer['maxretry']} failures in {times.duration_text(answer['findtime'])}, banned {lasts}"
     matches = "".join(
         f"\njournalmatch  {line}" for text in answer["journalmatch"] for line in text.splitlines()
     )

@@ -5,7 +5,7 @@ yield to live entries, has a filter of its own, and leaves out what the store al
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from f2b.config.diff import fingerprint
 from f2b.daemon.recorder import Recorder
@@ -35,23 +35,20 @@ class CatchUps:
 
     async def start(
         self,
-        jails: Iterable[Jail],
+        jails: Collection[Jail],
         source: str,
         boundary: Position,
         engine: Engine,
         carry_out: CarryOut,
     ) -> None:
-        """Begin with every jail that looks different from when its past was read; end those of jails that are gone."""
+        """Begin with every jail that looks different from when its past was read. None must be under way."""
         known = await self._recorder.between(self._store.fingerprints)
-        names = {jail.name for jail in jails}
-        for name, task in tuple(self._tasks.items()):
-            if name not in names:
-                task.cancel()
+        gone = known.keys() - {jail.name for jail in jails}
+        if gone:
+            await self._recorder.record(Batch(caught_up=dict.fromkeys(gone)))
         for jail in jails:
             if jail.match is None or known.get(jail.name) == fingerprint(jail.settings):
                 continue
-            if (running := self._tasks.get(jail.name)) is not None:
-                running.cancel()
             past = _Past(jail, source, self._clock() - jail.settings.findtime, boundary)
             work = self._catch_up(jail, past, engine, carry_out)
             self._tasks[jail.name] = asyncio.get_running_loop().create_task(work)
@@ -61,6 +58,7 @@ class CatchUps:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
 
     def failure(self) -> BaseException | None:
         """The error of a catch-up that ended by one that it does not expect."""
@@ -78,6 +76,9 @@ class CatchUps:
         try:
             past.open()
             while (failures := past.read()) is not None:
+                # What waits for a store that does not answer is not known to it yet.
+                while self._recorder.degraded:
+                    await asyncio.sleep(1)
                 fresh = await self._unknown(jail, failures) if failures else []
                 if fresh:
                     now = self._clock()

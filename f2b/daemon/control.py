@@ -21,6 +21,10 @@ from f2b.errors import ControlError, Exit, F2bError, NotPermittedError
 from f2b.protocol import Request
 
 CLIENTS = 32
+CLIENTS_OF_ONE = 8
+"""At a time, of all who may only read and of one user; who may change always gets in."""
+QUESTION = 64 * 1024
+"""The longest request of those who may only read, in bytes."""
 IDLE = 30.0
 SO_PEERGROUPS = 59
 GROUPS_SIZE = 1024  # bytes; Python's getsockopt takes no more
@@ -49,7 +53,7 @@ class Control:
         self._change = _gids(change_groups)
         self._complain = complain
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[Any]] = set()
+        self._clients: dict[asyncio.Task[Any], int] = {}
         self._activated = False
 
     async def start(self) -> None:
@@ -72,39 +76,60 @@ class Control:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._clients.add(task)
+        peer = _Peer(writer.get_extra_info("socket"))
+        refusal = self._refusal(peer)
+        self._clients[task] = peer.uid
         try:
-            if len(self._clients) > CLIENTS:
-                writer.write(
-                    protocol.encode_error(ControlError(f"{CLIENTS} clients are connected already"))
-                )
+            if refusal is not None:
+                writer.write(protocol.encode_error(refusal))
             else:
-                await self._talk(reader, writer)
-            await asyncio.wait_for(writer.drain(), IDLE)
+                await self._talk(reader, writer, peer)
+            async with asyncio.timeout(IDLE):
+                await writer.drain()
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # a client that went away, or the daemon that does
         finally:
-            self._clients.discard(task)
+            del self._clients[task]
             writer.close()
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = _Peer(writer.get_extra_info("socket"))
+    def _refusal(self, peer: "_Peer") -> F2bError | None:
+        """Whoever may not ask anyway gets no place, and whoever may only read not all of them."""
+        if self._may_change(peer):
+            return None
+        if not self._may_read(peer):
+            return _denied(peer, "read")
+        places = list(self._clients.values())
+        if len(places) >= CLIENTS or places.count(peer.uid) >= CLIENTS_OF_ONE:
+            return ControlError(f"too many clients: {len(places)} are connected already")
+        return None
+
+    async def _talk(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: "_Peer"
+    ) -> None:
+        longest = protocol.LIMIT if self._may_change(peer) else QUESTION
         while True:
             try:
-                line = await asyncio.wait_for(reader.readline(), IDLE)
+                # Not wait_for: on Python 3.11 it swallows a cancellation that comes with the line.
+                async with asyncio.timeout(IDLE):
+                    line = await reader.readline()
             except ValueError:
-                writer.write(protocol.encode_error(ControlError("the request is too long")))
-                return
+                line = b" " * (longest + 1)
             if not line:
                 return
+            if len(line) > longest:
+                writer.write(protocol.encode_error(ControlError("the request is too long")))
+                return
             writer.write(await self._answer(line, peer))
-            await asyncio.wait_for(writer.drain(), IDLE)
+            async with asyncio.timeout(IDLE):
+                await writer.drain()
 
     async def _answer(self, line: bytes, peer: "_Peer") -> bytes:
         try:
             request = protocol.decode_request(line)
             self._authorise(request, peer)
-            return protocol.encode_result(await self._handle(request))
+            result = await self._handle(request)
+            # A hundred thousand bans take their time to write.
+            return await asyncio.to_thread(protocol.encode_result, result)
         except F2bError as error:
             return protocol.encode_error(error)
         except Exception as error:  # noqa: BLE001 - one client's bug must not end the protection of all
@@ -114,15 +139,22 @@ class Control:
             return protocol.encode_error(bug)
 
     def _authorise(self, request: Request, peer: "_Peer") -> None:
-        if peer.uid in {0, os.geteuid()} or peer.groups & self._change:
-            return
-        if isinstance(request, protocol.READING) and peer.groups & self._read:
-            return
-        verb = "read" if isinstance(request, protocol.READING) else "change"
-        raise NotPermittedError(
-            f"uid {peer.uid} may not {verb} f2b's state",
-            hint=f"use sudo, or join a group of {verb}_groups in f2b.conf",
-        )
+        reading = isinstance(request, protocol.READING)
+        if not (self._may_change(peer) or (reading and self._may_read(peer))):
+            raise _denied(peer, "read" if reading else "change")
+
+    def _may_read(self, peer: "_Peer") -> bool:
+        return bool(peer.groups & self._read) or self._may_change(peer)
+
+    def _may_change(self, peer: "_Peer") -> bool:
+        return peer.uid in {0, os.geteuid()} or bool(peer.groups & self._change)
+
+
+def _denied(peer: "_Peer", verb: str) -> NotPermittedError:
+    return NotPermittedError(
+        f"uid {peer.uid} may not {verb} f2b's state",
+        hint=f"use sudo, or join a group of {verb}_groups in f2b.conf",
+    )
 
 
 class _Peer:
@@ -164,16 +196,20 @@ def _listen(path: Path) -> socket.socket:
         if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
             _remove_stale(path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        sock.bind(os.fspath(path))
-        # Everybody may connect: who may ask for what is decided by the peer's credentials, per request.
-        path.chmod(0o666)
+        try:
+            sock.bind(os.fspath(path))
+            # Everybody may connect: who may ask for what is decided by the peer's credentials.
+            path.chmod(0o666)
+        except OSError:
+            sock.close()
+            raise
     except PermissionError as error:
         raise NotPermittedError(
             f"no permission to listen on {path}", hint="run as root, or set socket"
         ) from error
     except OSError as error:
         failure = F2bError(
-            f"cannot listen on {path}: {error.strerror}", hint="set socket in f2b.conf"
+            f"cannot listen on {path}: {error.strerror or error}", hint="set socket in f2b.conf"
         )
         failure.exit = Exit.CONFIG
         raise failure from error
@@ -182,6 +218,7 @@ def _listen(path: Path) -> socket.socket:
 
 def _remove_stale(path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
         try:
             probe.connect(os.fspath(path))
         except ConnectionRefusedError:

@@ -92,6 +92,8 @@ class Enforcer:
             loop.add_reader(self._backend.fileno(), self._disturbed, loop)
 
     def unwatch(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._repair is not None:
+            self._repair.cancel()
         if self._backend.fileno() >= 0:
             loop.remove_reader(self._backend.fileno())
 
@@ -129,6 +131,7 @@ class Enforcer:
                 if failures == 0:
                     self._complain(f"{self.name}: {error}; trying again")
                 self.failing = str(error)
+                self.unenforced.update(dict.fromkeys(self.unenforced, self.failing))
                 delay = BACKOFF[min(failures, len(BACKOFF) - 1)]
                 failures += 1
                 self._rebuild = True
@@ -198,12 +201,14 @@ class _Limit:
 
     def __init__(self) -> None:
         self._repairs: list[float] = []
+        self._slow_until = 0.0
 
     def delay(self, now: float) -> float:
         self._repairs = [at for at in self._repairs if now - at < REPAIRS_WITHIN]
-        if len(self._repairs) == REPAIRS:
-            return PAUSE
         self._repairs.append(now)
+        if len(self._repairs) > REPAIRS or now < self._slow_until:
+            self._slow_until = now + 2 * PAUSE
+            return PAUSE
         return SETTLE
 
 

@@ -102,8 +102,11 @@ class Events:
                 .astimezone()
                 .strftime("%Y-%m-%d %H:%M:%S")
             )
-            sys.stderr.write(f"{stamp} {level.name:7} {text}\n")
-            sys.stderr.flush()
+            try:
+                sys.stderr.write(f"{stamp} {level.name:7} {text}\n")
+                sys.stderr.flush()
+            except OSError:
+                self.dropped += 1
             return
         record = {
             "MESSAGE": text,

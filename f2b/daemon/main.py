@@ -60,21 +60,27 @@ def _parts(directory: Path, notifier: Notifier, *, takeover: bool) -> Parts:
         events.error(
             f"{settings.dbfile} was corrupt: moved to {store.set_aside}, starting with an empty one"
         )
+    now = time.time()
     for jail in assembly.jails:
-        remember(jail, store)
+        remember(jail, store, now)
+    newest = max((store.newest(jail.name) for jail in assembly.jails), default=0.0)
+    if newest > now + 1:
+        events.warning(
+            "the clock is behind the newest failure known: until it is right, no ban is lifted"
+        )
+    if store.damaged:
+        events.error(f"{settings.dbfile}: {store.damaged} rows make no sense and are left out")
     wall = backend(
         _backend_name(assembly.jails),
         settings,
         instance=_instance(settings.dbfile),
         takeover=takeover,
     )
-    return Parts(
-        config, events, store, Engine(assembly.jails, newest=store.newest()), wall, notifier
-    )
+    return Parts(config, events, store, Engine(assembly.jails, newest=newest), wall, notifier)
 
 
 def _backend_name(jails: Iterable[Jail]) -> str:
-    names = {jail.settings.wall.backend for jail in jails} or {"nftables"}
+    names = {jail.settings.wall.backend for jail in jails if not jail.broken} or {"nftables"}
     if len(names) > 1:
         raise ConfigError(
             f"the jails name different backends: {', '.join(sorted(names))}",

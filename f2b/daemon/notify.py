@@ -31,12 +31,13 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """One line for ``systemctl status``; sent when it changes."""
+        text = text.replace("\n", "; ")
         if text != self._status:
             self._status = text
             self._send(f"STATUS={text}")
 
     def failed(self, error: F2bError) -> None:
-        self._send(f"STATUS={error}\nERRNO={int(error.exit)}")
+        self.status(str(error))
 
     def _send(self, message: str) -> None:
         if not self._address:

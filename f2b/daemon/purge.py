@@ -1,5 +1,6 @@
 """Forgetting what is too old to matter, in slices between commits."""
 
+import asyncio
 from functools import partial
 
 from f2b.daemon.recorder import Recorder
@@ -7,14 +8,17 @@ from f2b.decide.engine import Engine
 from f2b.decide.tally import SLACK
 from f2b.store import FailureKey, Store
 
+SLICE = 5000
+
 
 async def purge(
     engine: Engine, recorder: Recorder, store: Store, *, age: float, now: float
 ) -> None:
     """Bans that ended more than `age` seconds ago, with their offences; failures that no window reaches any more."""
-    engine.purge(now - age)
     await recorder.between(partial(store.purge_bans, now - age))
     for jail in tuple(engine.jails.values()):
+        while jail.ledger.purge(now - age, SLICE):
+            await asyncio.sleep(0)
         before = now - max(age, jail.settings.findtime + SLACK)
         after: FailureKey | None = ("", "")
         while after is not None:

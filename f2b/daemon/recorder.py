@@ -1,18 +1,18 @@
 """Writes decisions to the store, and goes on protecting when it cannot.
 
-Owns the store while the daemon runs. Batches are committed in order by one worker thread, because the disk may make
-a commit wait. A batch that is not committed within a second counts as not remembered yet: its decisions are enforced
-all the same, the position stays where it was, and the same transaction is tried until it succeeds.
+Owns the store while the daemon runs. One transaction is under way at a time, in a worker thread because the disk may
+make it wait; what is recorded meanwhile is gathered for the next. A batch that is not committed within a second counts
+as not remembered yet: its decisions are enforced all the same, the position stays where it was, and the same
+transaction is tried until it succeeds.
 """
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from itertools import chain
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from f2b.errors import F2bError
-from f2b.model import Found, Position
+from f2b.model import Decision, Found, Position
 from f2b.store import Batch, Store
 
 PATIENCE = 1.0
@@ -21,13 +21,34 @@ RETRY = 1.0
 CEILING = 200_000
 """Decisions kept for a store that does not answer; beyond it failures are dropped, bans never."""
 
-
 T = TypeVar("T")
 
 
-class _Waiting(NamedTuple):
-    batch: Batch
-    done: asyncio.Future[None]
+class _Gathered:
+    """What one transaction will write, and when that is over."""
+
+    def __init__(self) -> None:
+        self.decisions: list[Decision] = []
+        self.position: Position | None = None
+        self.caught_up: dict[str, str | None] = {}
+        self.tried: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def add(self, batch: Batch, room: int) -> int:
+        """Take a batch in; how many failures there was no room for."""
+        kept = batch.decisions
+        if len(kept) > room:
+            kept = tuple(decision for decision in kept if not isinstance(decision, Found))
+        self.decisions += kept
+        self.position = batch.position or self.position
+        self.caught_up.update(batch.caught_up)
+        return len(batch.decisions) - len(kept)
+
+    def batch(self) -> Batch:
+        return Batch(tuple(self.decisions), self.position, self.caught_up)
+
+    def over(self) -> None:
+        if not self.tried.done():
+            self.tried.set_result(None)
 
 
 class Recorder:
@@ -36,22 +57,25 @@ class Recorder:
     def __init__(self, store: Store, complain: Callable[[str], None]) -> None:
         self._store = store
         self._complain = complain
-        self._queue: list[_Waiting] = []
+        self._writing: _Gathered | None = None
+        self._next: _Gathered | None = None
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._kept = 0
         self.committed: Position | None = None
         self.degraded: str | None = None
         self.dropped = 0
 
     async def record(self, batch: Batch) -> None:
         """Returns when the batch is committed, or as soon as waiting for it would delay its enforcement."""
-        done = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(self._bounded(batch), done))
+        if self._next is None:
+            self._next = _Gathered()
+        gathered = self._next
+        kept = len(gathered.decisions) + (len(self._writing.decisions) if self._writing else 0)
+        self.dropped += gathered.add(batch, CEILING - kept)
         self._wake.set()
         if self.degraded is None:
-            await asyncio.wait([done], timeout=PATIENCE)
-            if not done.done():
+            await asyncio.wait([gathered.tried], timeout=PATIENCE)
+            if not gathered.tried.done():
                 self._degrade(f"a commit takes longer than {PATIENCE:.0f} s")
 
     async def run(self) -> None:
@@ -59,41 +83,48 @@ class Recorder:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self._queue and not await self._commit():
-                await asyncio.sleep(RETRY)
-                self._wake.set()
+            while self._writing or self._next:
+                if not await self._commit():
+                    await asyncio.sleep(RETRY)
 
     async def between(self, work: Callable[[], T]) -> T:
-        """Let something else use the store, between two commits."""
+        """Let something else use the store, between two transactions."""
         async with self._turn:
-            return await asyncio.to_thread(work)
+            # The thread cannot be cancelled, and until it ends the turn is not over.
+            running = asyncio.ensure_future(asyncio.to_thread(work))
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                await asyncio.wait([running])
+                raise
 
     async def finish(self, timeout: float) -> bool:
         """Wait until everything is written; False if the time was not enough."""
-        waiting = [item.done for item in self._queue]
-        if not waiting:
-            return True
-        self._wake.set()
-        await asyncio.wait(waiting, timeout=timeout)
-        return not self._queue
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while (waiting := self._writing or self._next) and loop.time() < deadline:
+            await asyncio.wait([waiting.tried], timeout=deadline - loop.time())
+            await asyncio.sleep(0.01)
+        return not (self._writing or self._next)
 
     async def _commit(self) -> bool:
-        items = list(self._queue)
-        merged = _merge([item.batch for item in items])
+        if self._writing is None:
+            self._writing, self._next = self._next, None
+        writing = self._writing
+        if writing is None:
+            return True
         try:
-            await self.between(partial(self._store.commit, merged))
+            await self.between(partial(self._store.commit, writing.batch()))
         except F2bError as error:
             self._degrade(str(error))
-            for item in items:
-                _finish(item.done)
+            for gathered in (writing, self._next):
+                if gathered is not None:
+                    gathered.over()
             return False
-        # Batches queued meanwhile stay; the reader has no other way in.
-        del self._queue[: len(items)]
-        self._kept -= sum(len(item.batch.decisions) for item in items)
-        self.committed = merged.position or self.committed
-        for item in items:
-            _finish(item.done)
-        if self.degraded:
+        self._writing = None
+        self.committed = writing.position or self.committed
+        writing.over()
+        if self.degraded and self._next is None:
             self._complain(
                 f"the store works again, {self._store.path}: everything since is written"
             )
@@ -106,25 +137,3 @@ class Recorder:
                 f"degraded: store: {why}; bans are enforced from memory until it works again"
             )
         self.degraded = why
-
-    def _bounded(self, batch: Batch) -> Batch:
-        decisions = batch.decisions
-        if self._kept + len(decisions) > CEILING:
-            decisions = tuple(d for d in decisions if not isinstance(d, Found))
-            self.dropped += len(batch.decisions) - len(decisions)
-        self._kept += len(decisions)
-        return Batch(decisions, batch.position, batch.caught_up)
-
-
-def _merge(batches: list[Batch]) -> Batch:
-    caught_up: dict[str, str] = {}
-    position = None
-    for batch in batches:
-        caught_up.update(batch.caught_up)
-        position = batch.position or position
-    return Batch(tuple(chain.from_iterable(b.decisions for b in batches)), position, caught_up)
-
-
-def _finish(done: asyncio.Future[None]) -> None:
-    if not done.done():
-        done.set_result(None)

@@ -1,10 +1,11 @@
 """A reload that can never drop a ban: all that can fail is done before anything changes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from f2b.addresses import Offender
 from f2b.config.diff import diff, fingerprint
 from f2b.config.load import Config, load
 from f2b.config.problems import ConfigErrors
@@ -16,6 +17,8 @@ from f2b.decide.tally import SLACK
 from f2b.model import Decision
 from f2b.store import Store
 
+Stored = list[tuple[Offender, float]]
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -23,6 +26,7 @@ class Prepared:
 
     config: Config
     jails: Sequence[Jail]
+    stored: Mapping[str, Stored]
     summary: str
     warnings: list[str]
 
@@ -31,22 +35,27 @@ class Prepared:
         for jail in self.jails:
             old = engine.jails.get(jail.name)
             if old is not None:
-                jail.adopt(
-                    old, same_filter=fingerprint(old.settings) == fingerprint(jail.settings)
-                )
+                same = fingerprint(old.settings) == fingerprint(jail.settings)
+                jail.adopt(old, self.stored.get(jail.name, []), now, same_filter=same)
         return engine.swap(self.jails, now)
 
 
-async def prepare(config: Config, engine: Engine, recorder: Recorder, store: Store) -> Prepared:
+async def prepare(
+    config: Config, engine: Engine, recorder: Recorder, store: Store, now: float
+) -> Prepared:
     """Raises ConfigErrors with every error of the new configuration."""
     # Compiling a hundred jails takes a second: the loop goes on meanwhile.
     new = await asyncio.to_thread(load, config.directory)
     assembly = await asyncio.to_thread(assemble, new)
     if assembly.errors:
         raise ConfigErrors(assembly.errors)
+    stored = {}
     for jail in assembly.jails:
-        if jail.name not in engine.jails:
-            await recorder.between(partial(remember, jail, store))
+        old = engine.jails.get(jail.name)
+        if old is None:
+            await recorder.between(partial(remember, jail, store, now))
+        elif jail.settings.findtime > old.settings.findtime:
+            stored[jail.name] = await recorder.between(partial(_failures, jail, store, now))
     plan = diff(config, new)
     warnings = [str(problem) for problem in assembly.problems]
     warnings += [f"{name} takes effect at the next start" for name in plan.restart]
@@ -61,10 +70,14 @@ async def prepare(config: Config, engine: Engine, recorder: Recorder, store: Sto
     )
     lasting = {name: getattr(config.daemon, name) for name in plan.restart}
     new = replace(new, daemon=replace(new.daemon, **lasting))
-    return Prepared(new, assembly.jails, summary or "nothing has changed", warnings)
+    return Prepared(new, assembly.jails, stored, summary or "nothing has changed", warnings)
 
 
-def remember(jail: Jail, store: Store) -> None:
+def remember(jail: Jail, store: Store, now: float) -> None:
     """Give a jail back what the store knows of it."""
-    reach = jail.settings.findtime + SLACK
-    jail.restore(store.failures(jail.name, reach), store.bans(jail.name))
+    failures = _failures(jail, store, now)
+    jail.restore(failures, store.bans(jail.name), store.newest(jail.name), now)
+
+
+def _failures(jail: Jail, store: Store, now: float) -> Stored:
+    return list(store.failures(jail.name, jail.settings.findtime + SLACK, now))

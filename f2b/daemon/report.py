@@ -26,18 +26,16 @@ def jail_row(jail: Jail, now: float, progress: float | None) -> JailRow:
     )
 
 
-def jail_status(
-    jail: Jail, now: float, progress: float | None, unenforced: Unenforced
-) -> JailStatus:
+def jail_status(jail: Jail, row: JailRow, bans: list[BanRow]) -> JailStatus:
     settings = jail.settings
     return JailStatus(
-        **jail_row(jail, now, progress),
+        **row,
         filter=settings.filter.name,
         journalmatch=[located.text for located in settings.filter.journalmatch],
         maxretry=settings.maxretry,
         findtime=settings.findtime,
         bantime=settings.bantime,
-        bans=ban_rows(jail.ledger, unenforced),
+        bans=bans,
     )
 
 

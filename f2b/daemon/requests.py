@@ -1,6 +1,7 @@
 """Answering what comes over the control socket: a request becomes a decision, and takes the same road as an entry's."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, assert_never
@@ -12,8 +13,8 @@ from f2b.daemon import report
 from f2b.daemon.enforcer import Enforcer
 from f2b.decide.engine import Engine
 from f2b.errors import ControlError
-from f2b.model import Banned, Decision, Lifted, Prolonged
-from f2b.protocol import DaemonStatus, JailStatus, Request
+from f2b.model import Ban, Banned, Decision, Lifted, Prolonged
+from f2b.protocol import BanRow, DaemonStatus, JailStatus, Request
 
 PATIENCE = 2.0
 """Seconds that an answer waits for the kernel."""
@@ -48,13 +49,9 @@ class Desk:
             case protocol.Ping():
                 return {"pong": True, "version": __version__, "pid": os.getpid()}
             case protocol.Status():
-                return self._jail_status(request.jail) if request.jail else self._status()
+                return await self._jail_status(request.jail) if request.jail else self._status()
             case protocol.Banned():
-                unenforced = self._enforcer.unenforced
-                return {
-                    j.name: report.ban_rows(j.ledger, unenforced)
-                    for j in self._engine.jails.values()
-                }
+                return await self._banned()
             case protocol.Ban():
                 return await self._ban(request)
             case protocol.Unban():
@@ -64,11 +61,19 @@ class Desk:
             case _:
                 assert_never(request)
 
-    def _jail_status(self, name: str) -> JailStatus:
+    async def _jail_status(self, name: str) -> JailStatus:
         jail = self._engine.jail(name)
-        return report.jail_status(
-            jail, self._clock(), self._progress.get(name), self._enforcer.unenforced
-        )
+        row = report.jail_row(jail, self._clock(), self._progress.get(name))
+        bans = await asyncio.to_thread(self._rows, tuple(jail.ledger))
+        return report.jail_status(jail, row, bans)
+
+    async def _banned(self) -> dict[str, list[BanRow]]:
+        bans = {jail.name: tuple(jail.ledger) for jail in self._engine.jails.values()}
+        return {name: await asyncio.to_thread(self._rows, ledger) for name, ledger in bans.items()}
+
+    def _rows(self, bans: Sequence[Ban]) -> list[BanRow]:
+        """Of a hundred thousand bans this takes a second: not for the loop's thread."""
+        return report.ban_rows(bans, self._enforcer.unenforced)
 
     async def _ban(self, request: protocol.Ban) -> Any:
         jail = self._engine.jail(request.jail)
@@ -77,8 +82,8 @@ class Desk:
         if not request.force:
             gateways = await asyncio.to_thread(interfaces.gateways)
             protected = [(gateway, "the default gateway") for gateway in gateways]
-            if request.peer:
-                protected.append((_address(request.peer), "where you are logged in from"))
+            if peer := _peer(request.peer):
+                protected.append((peer, "where you are logged in from"))
             _guard(offenders, protected)
         now = self._clock()
         # All or nothing: the second address of a command must not be refused after the first is banned.
@@ -127,6 +132,13 @@ def _address(text: str) -> Offender:
     except ValueError:
         hint = "write 192.0.2.7, 2001:db8::1 or a network such as 198.51.100.0/24"
         raise ControlError(f"{text!r} is not an address", hint=hint) from None
+
+
+def _peer(text: str | None) -> Offender | None:
+    """Where the caller's own login comes from, if it says so: without zone, and whatever sshd may write there."""
+    with contextlib.suppress(ValueError):
+        return addresses.parse((text or "").partition("%")[0])
+    return None
 
 
 def _bantime(text: str) -> float | None:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from f2b.actions import interfaces
 from f2b.actions.base import Backend
 from f2b.config.load import Config
 from f2b.config.settings import Latency, OnStop
-from f2b.daemon import reload, report, wall
+from f2b.daemon import reload, wall
 from f2b.daemon.catchup import CatchUps
 from f2b.daemon.control import Control
 from f2b.daemon.enforcer import Enforcer
 from f2b.daemon.events import Events, Level
+from f2b.daemon.health import Health
 from f2b.daemon.notify import Notifier
 from f2b.daemon.purge import purge
 from f2b.daemon.recorder import Recorder
@@ -70,7 +72,6 @@ class Service:
         self._events = parts.events
         self._notifier = parts.notifier
         self._store = parts.store
-        self._since = time.time()
         self._own = interfaces.own_addresses()
         self._engine.own = IgnoreList(self._own)
         self._recorder = Recorder(parts.store, parts.events.error)
@@ -82,6 +83,9 @@ class Service:
             parts.events.error,
         )
         self._catch_ups = CatchUps(self._recorder, self._store, time.time)
+        self._health = Health(
+            self._engine, self._recorder, self._enforcer, self._catch_ups, self._events
+        )
         self._position = Position(None, 0.0)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -101,7 +105,8 @@ class Service:
         await self._enforcer.start()
         self._enforcer.watch(loop)
         stored = self._store.position()
-        self._position = stored or Position(None, self._since)
+        self._position = stored or Position(None, time.time())
+        self._reloading = asyncio.Lock()
         self._spawn(self._recorder.run())
         self._spawn(self._enforcer.run())
         if stored is None:
@@ -111,7 +116,7 @@ class Service:
         try:
             with self._watch_interfaces():
                 await self._refresh_own()
-                self._attach(warmup=LIFETIME)
+                self._attach(warmup=_warmup(self._position))
                 await self._catch_up()
                 self._notifier.ready()
                 self._events.notice(
@@ -130,23 +135,29 @@ class Service:
             await asyncio.sleep(0)
         written = await self._recorder.finish(STOP)
         await self._enforcer.settled(STOP)
+        if self._config.daemon.onstop is OnStop.LIFT:
+            self._enforcer.lift()
+        if not written:
+            self._give_up()
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._config.daemon.onstop is OnStop.LIFT:
-            self._enforcer.lift()
-        if not written:
-            self._events.error(
-                "stopped before all was written; the rest is read from the journal again"
-            )
-            # A thread may hang in a commit for ever, and cannot be ended. A kill loses nothing.
-            os._exit(Exit.OK)
         self._detach()
         self._enforcer.unwatch(asyncio.get_running_loop())
         self._enforcer.close()
         self._store.close()
         self._events.notice("f2b has stopped")
+
+    def _give_up(self) -> None:
+        """End at once: a thread may hang in a commit for ever, and cannot be ended. A kill loses nothing."""
+        error = sys.exception() or self._failure
+        if error is not None:
+            self._events.error(f"ended by {error!r}")
+        self._events.error(
+            "stopped before all was written; the rest is read from the journal again"
+        )
+        os._exit(Exit.OK if error is None else Exit.NO)
 
     def _control(self) -> Control:
         settings = self._config.daemon
@@ -186,9 +197,9 @@ class Service:
         while not self._stopping.is_set():
             entries = self._reader.read(BATCH)
             self._report_journal()
-            await self._decide(entries)
+            busy = await self._decide(entries)
             self._keep_house()
-            if not entries:
+            if not busy:
                 await self._wait()
         if self._failure is not None:
             raise self._failure
@@ -202,15 +213,19 @@ class Service:
             self._trouble = self._reader.trouble
             self._events.error(self._trouble or "the journal can be read again")
 
-    async def _decide(self, entries: Sequence[tuple[Entry, bool]]) -> None:
+    async def _decide(self, entries: Sequence[tuple[Entry, bool]]) -> bool:
+        """Say whether there was anything to decide."""
         now = time.time()
         decisions: list[Decision] = []
+        last = None
         for entry, warm in entries:
             if warm:
                 self._engine.warm(entry)
             else:
                 decisions += self._engine.feed(entry, now)
-                self._position = Position(entry.cursor, entry.time)
+                last = entry
+        if last is not None:
+            self._position = Position(last.cursor, last.time, self._engine.oldest_session())
         decisions += self._engine.tick(now)
         if any(isinstance(decision, Found) for decision in decisions):
             self._candidate = time.monotonic()
@@ -220,6 +235,7 @@ class Service:
             await self._carry_out(decisions, self._position)
         elif entries:
             await asyncio.sleep(0)
+        return bool(decisions or entries)
 
     async def _carry_out(
         self, decisions: Sequence[Decision], position: Position | None = None
@@ -301,27 +317,32 @@ class Service:
 
     async def _reload(self) -> list[str]:
         """Raises ConfigErrors, and nothing has changed; else what the admin should know."""
-        self._notifier.reloading()
-        try:
-            prepared = await reload.prepare(
-                self._config, self._engine, self._recorder, self._store
-            )
-            before = self._union()
-            # From here to the next await nothing can fail and nobody else runs: the old jails become the new ones.
-            decisions = prepared.swap(self._engine, time.time())
-            self._config = prepared.config
-            self._events.threshold = Level[prepared.config.daemon.loglevel]
-            self._enforcer.rebuild()
-            await self._carry_out(decisions)
-            if self._union() != before:
-                self._detach()
-                self._reader = JournalReader(self._config.daemon.journal, self._union())
-                self._attach(warmup=0)
-            await self._catch_up()
-            self._events.notice(f"reloaded: {prepared.summary}")
-            return prepared.warnings
-        finally:
-            self._notifier.ready()
+        async with self._reloading:
+            self._notifier.reloading()
+            try:
+                return await self._reload_now()
+            finally:
+                self._notifier.ready()
+
+    async def _reload_now(self) -> list[str]:
+        prepared = await reload.prepare(
+            self._config, self._engine, self._recorder, self._store, time.time()
+        )
+        await self._catch_ups.stop()  # they count for the jails of before
+        before = self._union()
+        # From here to the next await nothing can fail and nobody else runs: the old jails become the new ones.
+        decisions = prepared.swap(self._engine, time.time())
+        self._config = prepared.config
+        self._events.threshold = Level[prepared.config.daemon.loglevel]
+        self._enforcer.rebuild()
+        await self._carry_out(decisions)
+        if self._union() != before:
+            self._detach()
+            self._reader = JournalReader(self._config.daemon.journal, self._union())
+            self._attach(warmup=0)
+        await self._catch_up()
+        self._events.notice(f"reloaded: {prepared.summary}")
+        return prepared.warnings
 
     # --- house keeping --------------------------------------------------------------------------
 
@@ -337,51 +358,23 @@ class Service:
         if monotonic - self._fed > min(1.0, (self._notifier.watchdog or 2.0) / 2):
             self._fed = monotonic
             self._notifier.alive()
-            self._notifier.status(self._status_line())
+            self._notifier.status(self._health.line(self._reader))
             if (error := self._catch_ups.failure()) is not None:
                 self._events.error(f"the past of a jail could not be read: {error}")
+            for jail in self._engine.jails.values():
+                if jail.bug is not None:
+                    self._events.error(f"bug in the filter of jail {jail.name}: {jail.bug}")
+                    jail.bug = None
         if monotonic - self._purged > PURGE:
             self._purged = monotonic
             age = self._config.daemon.dbpurgeage
             self._spawn(purge(self._engine, self._recorder, self._store, age=age, now=now))
 
-    def _degraded(self) -> list[str]:
-        """What does not work at the moment."""
-        found = [f"store: {self._recorder.degraded}"] if self._recorder.degraded else []
-        if self._reader.trouble:
-            found.append(f"journal: {self._reader.trouble}")
-        if self._enforcer.failing:
-            found.append(f"{self._enforcer.name}: {self._enforcer.failing}")
-        return found + [
-            f"jail {jail.name}: {jail.broken}"
-            for jail in self._engine.jails.values()
-            if jail.broken
-        ]
-
-    def _status_line(self) -> str:
-        banned = sum(len(jail.ledger) for jail in self._engine.jails.values())
-        text = f"{len(self._engine.jails)} jails, {banned} banned, {self._engine.entries} entries read"
-        return "; ".join([text, *(f"degraded: {why}" for why in self._degraded())])
-
     def _status(self) -> DaemonStatus:
-        jails = self._engine.jails.values()
-        counters = {
-            "clipped": self._engine.clipped,
-            "skipped": self._reader.skipped,
-            "failures_not_stored": self._recorder.dropped,
-            "log_lines_dropped": self._events.dropped,
-            "offenders_evicted": sum(jail.tally.evicted for jail in jails),
-            "sessions_evicted": sum(jail.filter.sessions.evicted for jail in jails),
-            "invalid_addresses": sum(jail.filter.invalid for jail in jails),
-        }
-        return report.daemon_status(
-            self._engine,
-            now=time.time(),
-            since=self._since,
-            journal=self._config.daemon.journal,
-            position=self._position.time if self._position.cursor else None,
-            backend=self._enforcer.name,
-            degraded=self._degraded(),
-            counters=counters,
-            progress=self._catch_ups.progress,
-        )
+        return self._health.status(self._reader, self._config.daemon, self._position)
+
+
+def _warmup(position: Position) -> float:
+    """Seconds to go back: to where the oldest session began that is open there, and what may be out of order."""
+    oldest = position.time if position.sessions is None else position.sessions
+    return max(0.0, position.time - oldest) + LIFETIME

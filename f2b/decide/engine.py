@@ -35,7 +35,7 @@ class Engine:
         self.entries += 1
         decisions: list[Decision] = []
         for jail in self._readers(entry):
-            failure = jail.filter.find(entry)
+            failure = _find(jail, entry)
             if failure is not None:
                 decisions += self.count(jail, failure, now)
         return decisions
@@ -43,7 +43,12 @@ class Engine:
     def warm(self, entry: Entry) -> None:
         """Rebuild the filters' session memory from an entry that was decided on before."""
         for jail in self._readers(entry):
-            jail.filter.find(entry)
+            _find(jail, entry)
+
+    def oldest_session(self) -> float | None:
+        """When the oldest of the open sessions of all jails began."""
+        times = (jail.filter.sessions.oldest() for jail in self.jails.values())
+        return min((time for time in times if time is not None), default=None)
 
     def count(self, jail: Jail, failure: Failure, now: float) -> list[Decision]:
         """Decide on a failure, and on what the ban it may cause means for jails that count bans (recidive)."""
@@ -56,6 +61,7 @@ class Engine:
         if failure.time > max(now, self._newest) + FUTURE:
             failure = replace(failure, time=now)
             self.clipped += 1
+        self._newest = max(self._newest, failure.time)
         decisions = jail.count(failure, now)
         for decision in tuple(decisions):
             if isinstance(decision, Banned) and jail.settings.filter.feed is not Feed.BANS:
@@ -63,13 +69,10 @@ class Engine:
         return decisions
 
     def tick(self, now: float) -> list[Decision]:
-        """The bans whose time is over."""
+        """The bans whose time is over. A clock that is behind the newest failure is wrong, and lifts nothing."""
+        if now < self._newest - FUTURE:
+            return []
         return [decision for jail in self.jails.values() for decision in jail.expire(now)]
-
-    def purge(self, before: float) -> None:
-        """Forget offences whose ban ended before that time."""
-        for jail in self.jails.values():
-            jail.ledger.purge(before)
 
     def allow(self, name: str, offender: Offender) -> None:
         """Raises ControlError when a ban by hand would shut out the host itself or an ignored address."""
@@ -94,6 +97,7 @@ class Engine:
             targets = {offender, jail.offender(offender)} if offender.is_host else {offender}
             if not offender.is_host:
                 targets.update(b.offender for b in jail.ledger if offender.covers(b.offender))
+                targets.update(o for o, _ in jail.tally if offender.covers(o))
             for target in sorted(targets):
                 decisions += jail.lift(target, now, Reason.UNBAN)
                 if jail.tally.forget(target):
@@ -133,10 +137,11 @@ class Engine:
             if name not in kept:
                 for ban in tuple(jail.ledger):
                     decisions += jail.lift(ban.offender, now, Reason.JAIL_GONE)
-        self.jails = {jail.name: jail for jail in jails}
+        old, self.jails = self.jails, {jail.name: jail for jail in jails}
         for jail in jails:
+            before = old[jail.name].ignored if jail.name in old else IgnoreList()
             for ban in tuple(jail.ledger):
-                if jail.ignored.covers(ban.offender):
+                if jail.ignored.covers(ban.offender) and not before.covers(ban.offender):
                     decisions += jail.lift(ban.offender, now, Reason.IGNORED)
         return decisions
 
@@ -158,3 +163,11 @@ class Engine:
             if jail.settings.filter.feed is Feed.BANS
             for decision in self.count(jail, again, now)
         ]
+
+
+def _find(jail: Jail, entry: Entry) -> Failure | None:
+    try:
+        return jail.filter.find(entry)
+    except Exception as error:  # noqa: BLE001 - else the entry would stop all jails, at every start again
+        jail.bug = f"{error!r} at journal entry {entry.cursor}"
+        return None

@@ -1,15 +1,19 @@
 """A jail: its filter finds failures, its tally counts them, its ledger knows who is banned."""
 
+from collections import Counter
 from collections.abc import Iterable
+from operator import itemgetter
 
 from f2b.addresses import Family, Offender
 from f2b.config.settings import Feed, JailSettings
 from f2b.decide.ignore import IgnoreList
 from f2b.decide.ledger import Ledger
-from f2b.decide.tally import Tally
+from f2b.decide.tally import SLACK, Tally
 from f2b.detect.filter import Filter
 from f2b.journal.match import Match, parse
 from f2b.model import Ban, Banned, Decision, Failure, Found, Lifted, Prolonged, Reason, Source
+
+EXPIRED_AT_ONCE = 1000
 
 
 class Jail:
@@ -24,31 +28,55 @@ class Jail:
             self.match = parse(settings.filter.journalmatch)
         self.ignored = IgnoreList(settings.ignoreip)
         self.tally = _tally(settings)
-        self.ledger = Ledger(settings.name)
+        self.ledger = Ledger(settings.name, settings.findtime + SLACK, settings.maxbans)
         self.broken: str | None = None
         """Why it finds nothing; such a jail only holds its bans."""
+        self.bug: str | None = None
+        """What last went wrong in its filter that never should."""
         self.found = 0
         self.passed = 0
         """Failures of ignored addresses."""
         self.banned = 0
 
-    def adopt(self, old: "Jail", *, same_filter: bool) -> None:
-        """Take over what the jail of the same name knew before a reload."""
+    def adopt(
+        self,
+        old: "Jail",
+        stored: Iterable[tuple[Offender, float]],
+        now: float,
+        *,
+        same_filter: bool,
+    ) -> None:
+        """Take over what the jail of the same name knew before a reload; of a longer findtime, what is stored."""
         self.ledger = old.ledger
-        for offender, times in old.tally:
-            for time in times:
-                self.tally.add(offender, time)
+        self.ledger.resize(self.settings.findtime + SLACK, self.settings.maxbans)
+        self.tally = _tally(self.settings)
+        known = Counter((offender, time) for offender, times in old.tally for time in times)
+        for offender, time in sorted((known | Counter(stored)).elements(), key=itemgetter(1)):
+            if self.ledger.get(offender) is None:
+                self._tally_again(offender, time, now)
         if same_filter:
             self.filter = old.filter
         self.found, self.passed, self.banned = old.found, old.passed, old.banned
 
     def restore(
-        self, failures: Iterable[tuple[Offender, float]], bans: Iterable[Banned | Lifted]
+        self,
+        failures: Iterable[tuple[Offender, float]],
+        bans: Iterable[Banned | Lifted],
+        newest: float,
+        now: float,
     ) -> None:
-        """Take over what the store remembers: the failures that still count, and every offender's last ban."""
+        """Take over what the store remembers: the failures that still count, and every offender's last ban.
+
+        `newest` is the time of the newest failure, whether it counts or not.
+        """
+        self.tally.seen(newest, now)
         for offender, time in failures:
-            self.tally.add(offender, time)
+            self._tally_again(offender, time, now)
         self.ledger.load(bans)
+
+    def _tally_again(self, offender: Offender, time: float, now: float) -> None:
+        self.tally.seen(time, now)
+        self.tally.add(offender, time)
 
     def offender(self, address: Offender) -> Offender:
         """What is counted and banned for an address: the network of the jail's prefix length."""
@@ -59,6 +87,7 @@ class Jail:
     def count(self, failure: Failure, now: float) -> list[Decision]:
         """Decide on one failure of an address that is not ignored."""
         self.found += 1
+        self.tally.seen(failure.time, now)
         offender = self.offender(failure.address)
         bantime = self.settings.bantime
         if self.ledger.holds(offender, failure.time, failure.session):
@@ -86,7 +115,8 @@ class Jail:
     def ban(self, ban: Ban, now: float) -> list[Decision]:
         """Enter a ban. It consumes the offender's failures; at the ceiling the ban that ends first makes room."""
         decisions: list[Decision] = []
-        if len(self.ledger) >= self.settings.maxbans and (soonest := self.ledger.soonest()):
+        full = len(self.ledger) >= self.settings.maxbans and ban.lasts(now)
+        if full and (soonest := self.ledger.soonest()):
             decisions += self.lift(soonest.offender, now, Reason.CEILING)
         self.tally.forget(ban.offender)
         self.banned += 1
@@ -105,11 +135,12 @@ class Jail:
 
     def lift(self, offender: Offender, now: float, reason: Reason) -> list[Decision]:
         """End a ban early; nothing to decide if there is none."""
-        ban = self.ledger.lift(offender, now)
-        return [Lifted(ban, reason, now)] if ban else []
+        lifted = self.ledger.lift(offender, reason, now)
+        return [lifted] if lifted else []
 
     def expire(self, now: float) -> list[Decision]:
-        return [Lifted(ban, Reason.EXPIRED, now) for ban in self.ledger.expire(now)]
+        """End bans whose time is over; what is too much for one turn of the loop waits for the next."""
+        return [*self.ledger.expire(now, EXPIRED_AT_ONCE)]
 
 
 def _tally(settings: JailSettings) -> Tally:

@@ -4,6 +4,7 @@ The life of a ban follows the entries' own times: a failure that lies within a b
 clock has already passed its end. So a backlog read after a crash gives the bans that the live run gave.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
@@ -16,42 +17,55 @@ TRAIL = 5.0
 
 
 class Ledger:
-    """Bans in force and, for their offence count, the last ban of every offender that had one."""
+    """Bans in force and, for their offence count, the last ban of every offender that had one.
 
-    def __init__(self, jail: str) -> None:
+    At most twice `ceiling` offenders are remembered; of those whose ban is over the earliest goes first, and
+    `forgotten` counts. `reach` is how much older than a ban a late failure may be and still belong to it.
+    """
+
+    def __init__(self, jail: str, reach: float, ceiling: int) -> None:
         self._jail = jail
+        self._reach = reach
+        self._ceiling = ceiling
         self._last: dict[Offender, Ban] = {}
-        self._lifted: dict[Offender, float] = {}
+        self._over: OrderedDict[Offender, Lifted] = OrderedDict()
         self._ends: list[tuple[float, Offender]] = []
-        self._in_force: set[Offender] = set()
+        self.forgotten = 0
 
     def __len__(self) -> int:
-        return len(self._in_force)
+        return len(self._last) - len(self._over)
 
     def __iter__(self) -> Iterator[Ban]:
         """The bans in force."""
-        return (self._last[offender] for offender in self._in_force)
+        return (ban for offender, ban in self._last.items() if offender not in self._over)
 
     def load(self, history: Iterable[Banned | Lifted]) -> None:
-        """Take over the last ban of each offender, in force or lifted."""
+        """Take over the last ban of each offender, in force or over."""
+        over = []
         for event in history:
-            ban = event.ban
-            self._last[ban.offender] = ban
+            self._last[event.ban.offender] = event.ban
             if isinstance(event, Banned):
-                self._enter(ban)
-            elif event.reason is not Reason.EXPIRED:
-                self._lifted[ban.offender] = event.at
+                self._enter(event.ban)
+            else:
+                over.append(event)
+        for event in sorted(over, key=lambda event: event.at):
+            self._end(event)
+
+    def resize(self, reach: float, ceiling: int) -> None:
+        """Go on under other settings."""
+        self._reach, self._ceiling = reach, ceiling
 
     def get(self, offender: Offender) -> Ban | None:
         """The ban in force."""
-        return self._last[offender] if offender in self._in_force else None
+        return None if offender in self._over else self._last.get(offender)
 
     def holds(self, offender: Offender, time: float, session: str | None) -> Ban | None:
-        """The ban that a failure at this time belongs to: one that covers it, or whose session it is still part of."""
+        """The ban that a failure of this time belongs to: one that covers it, or whose session it is still part of."""
         ban = self._last.get(offender)
-        if ban is None:
+        if ban is None or time < ban.start - self._reach:
             return None
-        end = self._lifted.get(offender, ban.until)
+        over = self._over.get(offender)
+        end = ban.until if over is None or over.reason is Reason.EXPIRED else over.at
         if end is None or time <= end:
             return ban
         trails = session is not None and session == ban.session and time <= ban.start + TRAIL
@@ -60,12 +74,12 @@ class Ledger:
     def prolong(self, offender: Offender, until: float | None) -> Ban | None:
         """Move the end of the last ban; None if that would not make it longer, or if it was lifted early."""
         ban = self._last[offender]
-        if offender in self._lifted or ban.until is None:
+        over = self._over.get(offender)
+        if ban.until is None or (over is not None and over.reason is not Reason.EXPIRED):
             return None
         if until is not None and until <= ban.until:
             return None
         ban = replace(ban, until=until)
-        self._last[offender] = ban
         self._enter(ban)
         return ban
 
@@ -73,51 +87,56 @@ class Ledger:
         """Enter a new ban, with its offence count."""
         before = self._last.get(ban.offender)
         ban = replace(ban, jail=self._jail, offence=before.offence + 1 if before else 1)
-        self._lifted.pop(ban.offender, None)
-        self._last[ban.offender] = ban
         self._enter(ban)
         return ban
 
-    def lift(self, offender: Offender, now: float) -> Ban | None:
+    def lift(self, offender: Offender, reason: Reason, now: float) -> Lifted | None:
         """End a ban early; None if there is none in force."""
-        if offender not in self._in_force:
-            return None
-        self._in_force.discard(offender)
-        self._lifted[offender] = now
-        return self._last[offender]
+        ban = self.get(offender)
+        return self._end(Lifted(ban, reason, now)) if ban else None
 
-    def expire(self, now: float) -> list[Ban]:
-        """The bans whose end has come."""
-        ended = []
-        while self._ends and self._ends[0][0] <= now:
-            _, offender = heappop(self._ends)
+    def expire(self, now: float, most: int) -> list[Lifted]:
+        """End at most so many of the bans whose time is over."""
+        ended: list[Lifted] = []
+        while self._ends and self._ends[0][0] <= now and len(ended) < most:
+            until, offender = heappop(self._ends)
             ban = self.get(offender)
-            if ban is not None and ban.until is not None and ban.until <= now:
-                self._in_force.discard(offender)
-                ended.append(ban)
+            if ban is not None and ban.until == until:
+                ended.append(self._end(Lifted(ban, Reason.EXPIRED, now)))
         return ended
 
     def soonest(self) -> Ban | None:
-        """The ban in force that ends first."""
+        """The ban in force that ends first; if all are for ever, the oldest."""
         while self._ends:
             until, offender = self._ends[0]
             ban = self.get(offender)
             if ban is not None and ban.until == until:
                 return ban
             heappop(self._ends)
-        return next(iter(self), None)
+        return min(self, key=lambda ban: (ban.start, ban.offender), default=None)
 
-    def purge(self, before: float) -> None:
-        """Forget the offences of everyone whose last ban ended before that time."""
-        for offender, ban in list(self._last.items()):
-            if offender not in self._in_force and (ban.until or ban.start) < before:
-                del self._last[offender]
-                self._lifted.pop(offender, None)
+    def purge(self, before: float, most: int) -> bool:
+        """Forget at most so many whose ban was over before that time. True if there may be more."""
+        for _ in range(most):
+            offender, over = next(iter(self._over.items()), (None, None))
+            if offender is None or over is None or over.at >= before:
+                return False
+            del self._over[offender], self._last[offender]
+        return True
 
     def _enter(self, ban: Ban) -> None:
-        self._in_force.add(ban.offender)
+        self._last[ban.offender] = ban
+        self._over.pop(ban.offender, None)
         if ban.until is not None:
             heappush(self._ends, (ban.until, ban.offender))
-            if len(self._ends) > 64 + 4 * len(self._in_force):
+            if len(self._ends) > 64 + 4 * len(self):
                 self._ends = [(b.until, b.offender) for b in self if b.until is not None]
                 heapify(self._ends)
+
+    def _end(self, event: Lifted) -> Lifted:
+        self._over[event.ban.offender] = event
+        if len(self._last) > 2 * self._ceiling:
+            offender, _ = self._over.popitem(last=False)
+            del self._last[offender]
+            self.forgotten += 1
+        return event

@@ -1,9 +1,10 @@
 """Failures per offender within findtime: a true sliding window over the entries' own times.
 
-Owns what is counted and not yet banned. No clock: what has gone stale is judged by the newest failure seen, so that
-a replay of the journal counts what the live run counted.
+Owns what is counted and not yet banned. What has gone stale is judged by the newest failure seen, not by a clock, so
+that a replay of the journal counts what the live run counted.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import islice
 
@@ -13,19 +14,23 @@ SLACK = 300.0
 """Seconds that an entry may come late (out of order) and still count with failures a findtime before it."""
 
 Times = tuple[float, ...]
+# Ordered by the last failure. A plain dict walks over everything ever deleted to find its first item.
+Offenders = OrderedDict[Offender, Times]
 
 
 class Tally:
-    """Counts up to `maxretry`. At most `ceiling` offenders are remembered; `evicted` counts those let go."""
+    """Counts up to `maxretry`. At most `ceiling` offenders are remembered; `evicted` counts those let go.
+
+    Whoever failed once and whoever failed again are kept apart. A flood of addresses that never come back pushes out
+    its own kind; and however many came back, a quarter of the places is for newcomers.
+    """
 
     def __init__(self, maxretry: int, findtime: float, ceiling: int) -> None:
         self._maxretry = maxretry
         self._findtime = findtime
         self._ceiling = ceiling
-        # Whoever failed once and whoever failed again are kept apart: a flood of addresses that never come back
-        # pushes out its own kind. Both are in the order of their last failure.
-        self._once: dict[Offender, Times] = {}
-        self._again: dict[Offender, Times] = {}
+        self._once: Offenders = OrderedDict()
+        self._again: Offenders = OrderedDict()
         self._newest = float("-inf")
         self.evicted = 0
 
@@ -36,20 +41,19 @@ class Tally:
         yield from self._once.items()
         yield from self._again.items()
 
+    def seen(self, time: float, now: float) -> None:
+        """Take note of the time of any failure. A clock that was ahead once must not make all that follows stale."""
+        self._newest = min(max(self._newest, time), now)
+
     def add(self, offender: Offender, time: float) -> Times:
         """Count a failure. When the last `maxretry` of this offender lie within findtime: those; else nothing."""
-        self._newest = max(self._newest, time)
         horizon = self._newest - self._findtime - SLACK
         times = self.forget(offender)
-        if not times and time >= horizon:
-            times = (time,)
-        else:
-            times = tuple(sorted(t for t in (*times, time) if t >= horizon))[-self._maxretry :]
+        times = tuple(sorted(t for t in (*times, time) if t >= horizon))[-self._maxretry :]
         if times:
             (self._once if len(times) == 1 else self._again)[offender] = times
         self._shrink(horizon)
-        full = len(times) >= self._maxretry and times[-1] - times[0] <= self._findtime
-        return times if full else ()
+        return times if self._within(times, self._maxretry) else ()
 
     def forget(self, offender: Offender) -> Times:
         """Drop an offender; the times that counted."""
@@ -57,10 +61,20 @@ class Tally:
 
     def count(self, now: float) -> int:
         """How many offenders have a failure within findtime before now."""
-        return sum(times[-1] > now - self._findtime for _, times in self)
+        count = 0
+        for kind in (self._once, self._again):
+            for offender in reversed(kind):
+                if kind[offender][-1] <= now - self._findtime:
+                    break
+                count += 1
+        return count
+
+    def _within(self, times: Times, number: int) -> bool:
+        """Say whether the last `number` failures are there and lie within findtime."""
+        return len(times) >= number and times[-1] - times[-number] <= self._findtime
 
     def _shrink(self, horizon: float) -> None:
-        """Drop stale offenders, two per failure: enough to keep up, at constant cost. Then obey the ceiling."""
+        """Drop stale offenders, two of each kind per failure: enough to keep up, at constant cost. Obey the ceiling."""
         for kind in (self._once, self._again):
             for offender in list(islice(kind, 2)):
                 if kind[offender][-1] < horizon:
@@ -70,13 +84,13 @@ class Tally:
             del kind[offender]
             self.evicted += 1
 
-    def _least(self) -> tuple[dict[Offender, Times], Offender]:
-        """The least recent offender that is not one failure short of a ban, among the first 64; else the first."""
+    def _least(self) -> tuple[Offenders, Offender]:
+        """Whom to let go: the least recent, one failure short of a ban only where there is no other."""
         short = self._maxretry - 1
-        if self._once and short != 1:
+        if short > 1 and len(self._once) > self._ceiling // 4:
             return self._once, next(iter(self._once))
         for offender, times in islice(self._again.items(), 64):
-            if len(times) != short:
+            if not self._within(times, short):
                 return self._again, offender
-        kind = self._once or self._again
+        kind = self._again if len(self._again) > len(self._once) else self._once
         return kind, next(iter(kind))

@@ -1,6 +1,7 @@
 """The language of failregex: Python's `re` with <TAGS> that stand for addresses and name what they capture."""
 
 import re
+import warnings
 from collections.abc import Sequence
 
 from f2b.config.settings import Located
@@ -59,7 +60,9 @@ def compile_regex(source: Located) -> re.Pattern[str]:
     if not source.text.strip():
         raise FilterError("the regex is empty", origin=source.origin)
     try:
-        return re.compile(expand(source.text))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about brackets that may mean something one day
+            return re.compile(expand(source.text))
     except (re.error, RecursionError, OverflowError) as error:
         raise FilterError(
             f"bad regex: {error}: {source.text!r}",

@@ -2,12 +2,15 @@
 
 import re
 
-from f2b.addresses import Offender, parse_host
+from f2b.addresses import Family, Offender, parse_host
 from f2b.config.settings import FilterSettings
 from f2b.detect import line
 from f2b.detect.failregex import compile_failregex, compile_regex
 from f2b.detect.session import Groups, Sessions, has_identity
 from f2b.model import Entry, Failure
+
+WIDEST = {Family.INET: 8, Family.INET6: 16}
+"""No log line may ban more than that: <SUBNET> would take a /0."""
 
 
 class Filter:
@@ -85,4 +88,5 @@ def _address(groups: Groups) -> Offender | None:
     prefix = groups.get("cidr")
     if address is None or prefix is None:
         return address
-    return address.masked(int(prefix)) if int(prefix) <= address.family.bits else None
+    widest = WIDEST[address.family]
+    return address.masked(int(prefix)) if widest <= int(prefix) <= address.family.bits else None

@@ -3,10 +3,15 @@
 Everything in it may come from an attacker, so it has an upper length.
 """
 
+import re
 from collections.abc import Mapping
 
 CAP = 4096
 TAIL = 1024
+NAME = 256
+
+NUMBER = re.compile(r"0|[1-9][0-9]{0,18}|0[xX][0-9a-fA-F]{1,16}")
+MICROSECONDS = re.compile(r"[0-9]{1,19}")
 
 Fields = Mapping[str, bytes | list[bytes]]
 
@@ -14,10 +19,10 @@ Fields = Mapping[str, bytes | list[bytes]]
 def build(fields: Fields) -> str:
     r"""``host ident[pid]: message``, ended by a newline; inner newlines become the two characters ``\n``."""
     tokens = []
-    if host := text(fields, "_HOSTNAME"):
+    if host := text(fields, "_HOSTNAME")[:NAME]:
         tokens.append(host)
-    if ident := text(fields, "SYSLOG_IDENTIFIER") or text(fields, "_COMM"):
-        pid = text(fields, "SYSLOG_PID") or text(fields, "_PID")
+    if ident := (text(fields, "SYSLOG_IDENTIFIER") or text(fields, "_COMM"))[:NAME]:
+        pid = (text(fields, "SYSLOG_PID") or text(fields, "_PID"))[:NAME]
         tokens.append(f"{ident}[{_number(pid)}]:" if pid else f"{ident}:")
         if tokens[-1] == "kernel:":
             tokens.append(_uptime(fields))
@@ -43,13 +48,11 @@ def cap(message: str) -> str:
 
 
 def _number(pid: str) -> str:
-    try:
-        return str(int(pid, 0))
-    except ValueError:
-        return pid
+    """A number as C writes it is meant as that number; anything else stays."""
+    return str(int(pid, 0)) if NUMBER.fullmatch(pid) else pid
 
 
 def _uptime(fields: Fields) -> str:
     stamp = text(fields, "_SOURCE_MONOTONIC_TIMESTAMP") or text(fields, "__MONOTONIC_TIMESTAMP")
-    seconds = int(stamp) / 1e6 if stamp.isdigit() else 0.0
+    seconds = int(stamp) / 1e6 if MICROSECONDS.fullmatch(stamp) else 0.0
     return f"[{seconds:12.6f}]"

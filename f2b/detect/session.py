@@ -5,7 +5,9 @@ what later lines lack, a success (<F-MLFGAINED>) forgives, an end (<F-MLFFORGET>
 (<F-ONCE>, our own tag) is a failure if nothing in its session was one.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
+from itertools import islice
 
 LIFETIME = 300.0
 """Seconds of entry time after its last line until a session is forgotten; the reader warms up for as long."""
@@ -24,7 +26,9 @@ def has_identity(groups: Groups) -> bool:
 class _Session:
     touched: float
     groups: Groups
-    users: set[str] = field(default_factory=set)
+    users: set[str] = field(
+        default_factory=set
+    )  # two at most: only whether there is a second one matters
     pending: bool = False
     failed: bool = False
 
@@ -34,7 +38,8 @@ class Sessions:
 
     def __init__(self, ceiling: int) -> None:
         self._ceiling = ceiling
-        self._open: dict[str, _Session] = {}
+        self._open: OrderedDict[str, _Session] = OrderedDict()  # by the last line
+        self._born: OrderedDict[str, float] = OrderedDict()  # by the first
         self.evicted = 0
 
     def __len__(self) -> int:
@@ -51,7 +56,7 @@ class Sessions:
         session = self._touch(key, time)
         if gained:
             session.pending = False
-        if user := line.get("user"):
+        if (user := line.get("user")) and len(session.users) < 2:
             session.users.add(user)
         if has_identity(line):
             # All of it is replaced: an IPv4 address of before must not stand beside an IPv6 address of now.
@@ -65,7 +70,7 @@ class Sessions:
         session.pending = False
         session.failed = session.failed or (failure and has_identity(session.groups))
         if "mlfforget" in groups:
-            del self._open[key]
+            self._close(key)
         return session.groups, failure
 
     def suspend(self, key: str) -> None:
@@ -73,23 +78,30 @@ class Sessions:
         if key in self._open:
             self._open[key].pending = True
 
+    def oldest(self) -> float | None:
+        """The time at which the first of the open sessions began: who starts there again knows them all."""
+        return next(iter(self._born.values()), None)
+
     def _touch(self, key: str, time: float) -> _Session:
-        session = self._open.pop(key, None)
+        session = self._open.get(key)
         if session is None or time - session.touched > LIFETIME:
-            session = _Session(time, {})
+            self._close(key)
+            session = self._open[key] = _Session(time, {})
+            self._born[key] = time
         session.touched = time
-        self._open[key] = session
+        self._open.move_to_end(key)
         self._expire(time)
         return session
 
+    def _close(self, key: str) -> None:
+        self._open.pop(key, None)
+        self._born.pop(key, None)
+
     def _expire(self, time: float) -> None:
         """Look at the two oldest only: every line adds at most one session, so this keeps up at constant cost."""
-        for key in list(self._first(2)):
+        for key in list(islice(self._open, 2)):
             if time - self._open[key].touched > LIFETIME:
-                del self._open[key]
+                self._close(key)
             elif len(self._open) > self._ceiling:
-                del self._open[key]
+                self._close(key)
                 self.evicted += 1
-
-    def _first(self, count: int) -> list[str]:
-        return [key for key, _ in zip(self._open, range(count), strict=False)]

@@ -8,14 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from f2b.config.settings import FilterSettings, JailSettings, Located
+from f2b.daemon.reload import remember
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
-from f2b.decide.tally import SLACK
 from f2b.detect.session import LIFETIME
 from f2b.errors import Origin
 from f2b.model import Entry, Position
 from f2b.store import Batch, Store
 
+NOW = 2e6
 HERE = Origin("test", 1)
 
 
@@ -48,7 +49,9 @@ messages = st.one_of(
     st.tuples(st.just("a"), st.sampled_from([f"bad {a}" for a in ADDRESSES])),
     st.tuples(
         st.just("b"),
-        st.sampled_from([*(f"from {a}" for a in ADDRESSES), "bad root", "bad guest", "end", "good"]),
+        st.sampled_from(
+            [*(f"from {a}" for a in ADDRESSES), "bad root", "bad guest", "end", "good"]
+        ),
     ),
 )
 steps = st.tuples(
@@ -77,19 +80,22 @@ def open_engine(store: Store, history: list[Entry]) -> tuple[Engine, int]:
     """An engine as the service makes one; and the number of entries that are decided on already."""
     jails = [Jail(settings) for settings in JAILS]
     for jail in jails:
-        jail.restore(store.failures(jail.name, jail.settings.findtime + SLACK), store.bans(jail.name))
+        remember(jail, store, NOW)
     engine = Engine(jails)
     position = store.position()
     done = int((position.cursor or "i=-1")[2:]) + 1 if position else 0
     for entry in history[:done]:
-        if position and entry.time >= position.time - LIFETIME:
+        oldest = min(position.time, position.sessions or position.time) if position else 0.0
+        if entry.time >= oldest - LIFETIME:
             engine.warm(entry)
     return engine, done
 
 
 def outcome(store: Store) -> tuple[list[object], list[object]]:
     db = store._db
-    failures = db.execute("SELECT jail, offender, cursor, time, counts FROM failures ORDER BY 1, 2, 3")
+    failures = db.execute(
+        "SELECT jail, offender, cursor, time, counts FROM failures ORDER BY 1, 2, 3"
+    )
     bans = db.execute("SELECT jail, offender, start, until, offence FROM bans ORDER BY 1, 2, 3")
     return list(failures), list(bans)
 
@@ -108,7 +114,12 @@ def run(
         part = history[done : done + size]
         decisions = [d for entry in part for d in engine.feed(entry, now)] + engine.tick(now)
         if batch not in crashes:
-            store.commit(Batch(tuple(decisions), Position(part[-1].cursor, part[-1].time)))
+            store.commit(
+                Batch(
+                    tuple(decisions),
+                    Position(part[-1].cursor, part[-1].time, engine.oldest_session()),
+                )
+            )
             done += len(part)
         else:
             store.close()

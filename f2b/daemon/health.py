@@ -1,0 +1,75 @@
+"""How the daemon is: in one line for the service manager, and in full for f2b status."""
+
+import time
+
+from f2b.config.settings import DaemonSettings
+from f2b.daemon import report
+from f2b.daemon.catchup import CatchUps
+from f2b.daemon.enforcer import Enforcer
+from f2b.daemon.events import Events
+from f2b.daemon.recorder import Recorder
+from f2b.decide.engine import Engine
+from f2b.journal.reader import JournalReader
+from f2b.model import Position
+from f2b.protocol import DaemonStatus
+
+
+class Health:
+    """Reads everything, changes nothing."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        recorder: Recorder,
+        enforcer: Enforcer,
+        catch_ups: CatchUps,
+        events: Events,
+    ) -> None:
+        self._engine = engine
+        self._recorder = recorder
+        self._enforcer = enforcer
+        self._catch_ups = catch_ups
+        self._events = events
+        self._since = time.time()
+
+    def degraded(self, reader: JournalReader) -> list[str]:
+        """What does not work at the moment."""
+        found = [f"store: {self._recorder.degraded}"] if self._recorder.degraded else []
+        if reader.trouble:
+            found.append(f"journal: {reader.trouble}")
+        if self._enforcer.failing:
+            found.append(f"{self._enforcer.name}: {self._enforcer.failing}")
+        broken = (jail for jail in self._engine.jails.values() if jail.broken)
+        return found + [f"jail {jail.name}: {jail.broken}" for jail in broken]
+
+    def line(self, reader: JournalReader) -> str:
+        jails = self._engine.jails.values()
+        banned = sum(len(jail.ledger) for jail in jails)
+        text = f"{len(jails)} jails, {banned} banned, {self._engine.entries} entries read"
+        return "; ".join([text, *(f"degraded: {why}" for why in self.degraded(reader))])
+
+    def status(
+        self, reader: JournalReader, settings: DaemonSettings, position: Position
+    ) -> DaemonStatus:
+        jails = self._engine.jails.values()
+        counters = {
+            "clipped": self._engine.clipped,
+            "skipped": reader.skipped,
+            "failures_not_stored": self._recorder.dropped,
+            "log_lines_dropped": self._events.dropped,
+            "offenders_evicted": sum(jail.tally.evicted for jail in jails),
+            "offences_forgotten": sum(jail.ledger.forgotten for jail in jails),
+            "sessions_evicted": sum(jail.filter.sessions.evicted for jail in jails),
+            "invalid_addresses": sum(jail.filter.invalid for jail in jails),
+        }
+        return report.daemon_status(
+            self._engine,
+            now=time.time(),
+            since=self._since,
+            journal=settings.journal,
+            position=position.time if position.cursor else None,
+            backend=self._enforcer.name,
+            degraded=self.degraded(reader),
+            counters=counters,
+            progress=self._catch_ups.progress,
+        )
