@@ -307,9 +307,8 @@ def _consume(db: sqlite3.Connection, jail: str, offender: str) -> None:
 
 
 def _write_position(db: sqlite3.Connection, position: Position) -> None:
-    db.execute(
-        "INSERT OR REPLACE INTO position VALUES (1, ?, ?)", (position.cursor, position.time)
-    )
+    row = (position.cursor, position.time, position.sessions)
+    db.execute("INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?)", row)
 
 
 def _touch_everything(db: sqlite3.Connection) -> None:
