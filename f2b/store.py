@@ -321,19 +321,11 @@ def _touch_everything(db: sqlite3.Connection) -> None:
 
 def _lock(path: Path) -> TextIO:
     """One daemon a database: the lock is the kernel's and ends with the process, however it ends."""
+    lock = path.with_name(path.name + ".lock")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = path.with_name(path.name + ".lock")
         handle = lock.open("a")
         lock.chmod(0o600)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        error = StoreError(
-            f"another f2b is running on {path}",
-            hint="`f2b ping` asks it; a second one needs its own dbfile and table",
-        )
-        error.exit = Exit.CONFIG
-        raise error from None
     except PermissionError as error:
         raise NotPermittedError(
             f"no permission for {path.parent}", hint="run as root or as user f2b"
@@ -342,6 +334,16 @@ def _lock(path: Path) -> TextIO:
         raise StoreError(
             f"cannot use {path.parent}: {error.strerror}", hint="set dbfile in f2b.conf"
         ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        refusal = StoreError(
+            f"another f2b is running on {path}",
+            hint="`f2b ping` asks it; a second one needs its own dbfile and table",
+        )
+        refusal.exit = Exit.CONFIG
+        raise refusal from None
     return handle
 
 

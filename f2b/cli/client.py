@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ def ask(path: Path, request: Request) -> Any:
         sock.settimeout(TIMEOUT)
         try:
             sock.connect(os.fspath(path))
-            sock.sendall(protocol.encode_request(request))
+            # Whoever may not ask is told so and hung up on before the question: the answer is there to read.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                sock.sendall(protocol.encode_request(request))
             with sock.makefile("rb") as answers:
                 line = answers.readline(protocol.ANSWER_LIMIT)
         except PermissionError as error:

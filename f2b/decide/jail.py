@@ -93,9 +93,12 @@ class Jail:
         if self.ledger.holds(offender, failure.time, failure.session):
             decisions: list[Decision] = [Found(self.name, offender, failure, counts=False)]
             until = None if bantime is None else failure.time + bantime
+            revived = self.ledger.get(offender) is None
             prolonged = self.ledger.prolong(offender, until)
             if prolonged:
                 decisions.append(Prolonged(prolonged))
+                if revived:
+                    decisions += self._make_room(prolonged, now)
             return decisions
         decisions = [Found(self.name, offender, failure, counts=True)]
         window = self.tally.add(offender, failure.time)
@@ -114,15 +117,17 @@ class Jail:
 
     def ban(self, ban: Ban, now: float) -> list[Decision]:
         """Enter a ban. It consumes the offender's failures; at the ceiling the ban that ends first makes room."""
-        decisions: list[Decision] = []
-        full = len(self.ledger) >= self.settings.maxbans and ban.lasts(now)
-        if full and (soonest := self.ledger.soonest()):
-            decisions += self.lift(soonest.offender, now, Reason.CEILING)
         self.tally.forget(ban.offender)
         self.banned += 1
         ban = self.ledger.ban(ban)
-        decisions.append(Banned(ban, enforce=ban.lasts(now)))
-        return decisions
+        return [*self._make_room(ban, now), Banned(ban, enforce=ban.lasts(now))]
+
+    def _make_room(self, ban: Ban, now: float) -> list[Decision]:
+        """At the ceiling the ban that ends first goes; one that is over already takes nobody's place."""
+        if len(self.ledger) <= self.settings.maxbans or not ban.lasts(now):
+            return []
+        soonest = self.ledger.soonest(keep=ban.offender)
+        return self.lift(soonest.offender, now, Reason.CEILING) if soonest else []
 
     def ban_by_hand(self, offender: Offender, now: float, bantime: float | None) -> list[Decision]:
         """Ban exactly what was typed. Nothing to decide when it is banned for at least as long already."""

@@ -4,6 +4,7 @@ The life of a ban follows the entries' own times: a failure that lies within a b
 clock has already passed its end. So a backlog read after a crash gives the bans that the live run gave.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -105,15 +106,20 @@ class Ledger:
                 ended.append(self._end(Lifted(ban, Reason.EXPIRED, now)))
         return ended
 
-    def soonest(self) -> Ban | None:
-        """The ban in force that ends first; if all are for ever, the oldest."""
+    def soonest(self, keep: Offender) -> Ban | None:
+        """The ban in force that ends first, `keep` aside; if all are for ever, the oldest."""
         while self._ends:
             until, offender = self._ends[0]
             ban = self.get(offender)
             if ban is not None and ban.until == until:
-                return ban
+                if offender != keep:
+                    return ban
+                break
             heappop(self._ends)
-        return min(self, key=lambda ban: (ban.start, ban.offender), default=None)
+        others = (ban for ban in self if ban.offender != keep)
+        return min(
+            others, key=lambda ban: (ban.until or math.inf, ban.start, ban.offender), default=None
+        )
 
     def purge(self, before: float, most: int) -> bool:
         """Forget at most so many whose ban was over before that time. True if there may be more."""
@@ -127,6 +133,7 @@ class Ledger:
     def _enter(self, ban: Ban) -> None:
         self._last[ban.offender] = ban
         self._over.pop(ban.offender, None)
+        self._trim()
         if ban.until is not None:
             heappush(self._ends, (ban.until, ban.offender))
             if len(self._ends) > 64 + 4 * len(self):
@@ -135,8 +142,11 @@ class Ledger:
 
     def _end(self, event: Lifted) -> Lifted:
         self._over[event.ban.offender] = event
-        if len(self._last) > 2 * self._ceiling:
+        self._trim()
+        return event
+
+    def _trim(self) -> None:
+        if len(self._last) > 2 * self._ceiling and self._over:
             offender, _ = self._over.popitem(last=False)
             del self._last[offender]
             self.forgotten += 1
-        return event

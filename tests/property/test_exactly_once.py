@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f2b.config.settings import FilterSettings, JailSettings, Located
+from f2b.config.settings import Feed, FilterSettings, JailSettings, Located
 from f2b.daemon.reload import remember
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
@@ -38,10 +38,12 @@ SESSION = FilterSettings(
     ),
     journalmatch=located("_COMM=b"),
 )
+BANS = FilterSettings(name="bans", feed=Feed.BANS)
 JAILS = (
     JailSettings(name="plain", filter=PLAIN, maxretry=3, findtime=60, bantime=90),
     JailSettings(name="session", filter=SESSION, maxretry=2, findtime=30, bantime=40),
     JailSettings(name="once", filter=PLAIN, maxretry=1, findtime=10, bantime=None),
+    JailSettings(name="recidive", filter=BANS, maxretry=2, findtime=100, bantime=150),
 )
 
 ADDRESSES = ("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")
@@ -57,7 +59,8 @@ messages = st.one_of(
 steps = st.tuples(
     messages,
     st.integers(1, 2),  # the process id: a session
-    st.sampled_from([0.0, 0.5, 1.0, 5.0, 20.0, 40.0, -3.0, -30.0]),  # entries may be out of order
+    # Entries may be out of order.
+    st.sampled_from([0.0, 0.5, 1.0, 5.0, 20.0, 40.0, 150.0, -3.0, -30.0, -60.0]),
 )
 
 
@@ -76,11 +79,11 @@ def entries(steps_: list[tuple[tuple[str, str], int, float]]) -> list[Entry]:
     return made
 
 
-def open_engine(store: Store, history: list[Entry]) -> tuple[Engine, int]:
+def open_engine(store: Store, history: list[Entry], now: float = NOW) -> tuple[Engine, int]:
     """An engine as the service makes one; and the number of entries that are decided on already."""
     jails = [Jail(settings) for settings in JAILS]
     for jail in jails:
-        remember(jail, store, NOW)
+        remember(jail, store, now)
     engine = Engine(jails)
     position = store.position()
     done = int((position.cursor or "i=-1")[2:]) + 1 if position else 0
@@ -101,17 +104,27 @@ def outcome(store: Store) -> tuple[list[object], list[object]]:
 
 
 def run(
-    path: Path, history: list[Entry], sizes: list[int], crashes: set[int], steps_: list[float]
+    path: Path,
+    history: list[Entry],
+    sizes: list[int],
+    crashes: set[int],
+    steps_: list[float],
+    *,
+    live: bool,
 ) -> tuple[list[object], list[object]]:
-    """Feed in batches; at a crash the batch is decided on but not committed, and everything starts anew."""
+    """Feed in batches; at a crash the batch is decided on but not committed, and everything starts anew.
+
+    The clock is that of a backlog, or follows the newest entry.
+    """
     store = Store(path)
     engine, done = open_engine(store, history)
-    now, batch = 0.0, 0
-    clock = history[-1].time + 1_000 if history else 0.0
+    batch = 0
     while done < len(history):
         size = sizes[batch % len(sizes)]
-        now = clock + steps_[batch % len(steps_)]
         part = history[done : done + size]
+        newest = max(entry.time for entry in history[: done + size])
+        clock = newest if live else history[-1].time + 1_000
+        now = clock + steps_[batch % len(steps_)]
         decisions = [d for entry in part for d in engine.feed(entry, now)] + engine.tick(now)
         if batch not in crashes:
             store.commit(
@@ -124,31 +137,65 @@ def run(
         else:
             store.close()
             store = Store(path)
-            engine, done = open_engine(store, history)
+            engine, done = open_engine(store, history, now)
         batch += 1
     result = outcome(store)
     store.close()
     return result
 
 
+def unchanged(
+    steps_: list[tuple[tuple[str, str], int, float]],
+    sizes: list[int],
+    crashes: set[int],
+    clock_steps: list[float],
+    *,
+    live: bool,
+) -> bool:
+    history = entries(steps_)
+    with TemporaryDirectory() as directory:
+        whole = [len(history) or 1]
+        undisturbed = run(Path(directory) / "a", history, whole, set(), [0.0], live=live)
+        disturbed = run(Path(directory) / "b", history, sizes, crashes, clock_steps, live=live)
+    return disturbed == undisturbed
+
+
+histories = st.lists(steps, max_size=60)
+batches = st.lists(st.integers(1, 9), min_size=1, max_size=5)
+crashes = st.sets(st.integers(0, 25), max_size=8)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
-    st.lists(steps, max_size=60),
-    st.lists(st.integers(1, 9), min_size=1, max_size=5),
-    st.sets(st.integers(0, 25), max_size=8),
+    histories,
+    batches,
+    crashes,
     st.lists(st.sampled_from([0.0, 10.0, -500.0, 5_000.0]), min_size=1, max_size=4),
 )
-def test_a_crash_anywhere_changes_nothing(
+def test_a_crash_anywhere_in_a_backlog_changes_nothing(
     steps_: list[tuple[tuple[str, str], int, float]],
     sizes: list[int],
     crashes: set[int],
     clock_steps: list[float],
 ) -> None:
-    history = entries(steps_)
-    with TemporaryDirectory() as directory:
-        undisturbed = run(Path(directory) / "a", history, [len(history) or 1], set(), [0.0])
-        disturbed = run(Path(directory) / "b", history, sizes, crashes, clock_steps)
-    assert disturbed == undisturbed
+    assert unchanged(steps_, sizes, crashes, clock_steps, live=False)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    histories,
+    batches,
+    crashes,
+    st.lists(st.sampled_from([0.0, 10.0, 100.0, 5_000.0]), min_size=1, max_size=4),
+)
+def test_a_crash_anywhere_live_changes_nothing(
+    steps_: list[tuple[tuple[str, str], int, float]],
+    sizes: list[int],
+    crashes: set[int],
+    clock_steps: list[float],
+) -> None:
+    """Bans expire between the batches, and late entries come after their end."""
+    assert unchanged(steps_, sizes, crashes, clock_steps, live=True)
 
 
 def test_the_test_would_notice_a_position_outside_the_transaction(tmp_path: Path) -> None:

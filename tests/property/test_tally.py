@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from f2b.addresses import Offender, parse
 from f2b.decide.tally import SLACK, Tally
+from tests.unit.decide.making import strike
 
 OFFENDERS = [parse(f"192.0.2.{number}") for number in range(4)]
 FINDTIME = 60.0
@@ -48,7 +49,7 @@ def test_full_when_the_model_is(
     clock = 10_000.0
     for offender, step, late in failures:
         clock += step
-        full = tally.add(offender, clock + late)
+        full = strike(tally, offender, clock + late)
         assert full == model.add(offender, clock + late)
         if full and consume:
             tally.forget(offender)
@@ -63,9 +64,9 @@ def test_the_order_of_a_slack_does_not_matter(
     times = [(offender, 1000.0 + 4 * number) for number, (offender, *_) in enumerate(failures)]
     forwards, backwards = Tally(maxretry, FINDTIME, 1000), Tally(maxretry, FINDTIME, 1000)
     for offender, time in times:
-        forwards.add(offender, time)
+        strike(forwards, offender, time)
     for offender, time in reversed(times):
-        backwards.add(offender, time)
+        strike(backwards, offender, time)
     assert dict(forwards) == dict(backwards)
 
 
@@ -75,5 +76,5 @@ def test_the_ceiling_always_holds(
 ) -> None:
     tally = Tally(maxretry, FINDTIME, ceiling)
     for offender, step, _ in failures:
-        tally.add(offender, 1000 + step)
+        strike(tally, offender, 1000 + step)
         assert len(tally) <= ceiling

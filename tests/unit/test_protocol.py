@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from f2b import protocol
-from f2b.errors import ControlError, Exit, NotPermittedError
+from f2b.errors import ConfigError, ControlError, Exit, NotPermittedError, Origin
 from f2b.protocol import Ban, Banned, Ping, Reload, Request, Status, Unban
 
 REQUESTS = (
@@ -116,6 +116,12 @@ def test_an_error_comes_through_with_hint_and_status() -> None:
         protocol.decode_answer(protocol.encode_error(NotPermittedError("no", hint="try sudo")))
     assert str(error.value) == "no (try sudo)"
     assert error.value.exit is Exit.NOT_PERMITTED
+
+
+def test_an_error_of_the_configuration_says_where() -> None:
+    error = ConfigError("bad bantime", origin=Origin("jail.conf", 3))
+    with pytest.raises(ControlError, match=r"^jail.conf:3: bad bantime$"):
+        protocol.decode_answer(protocol.encode_error(error))
 
 
 @pytest.mark.parametrize(

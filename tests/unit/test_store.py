@@ -1,9 +1,6 @@
-"""The memory: what is written comes back, all of it or nothing, and a bad file is never lost."""
+"""The memory: what is written comes back, all of it or nothing."""
 
-import gc
-import os
 import sqlite3
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from f2b.addresses import parse
-from f2b.errors import Exit, F2bError, NotPermittedError, StoreError, StoreVersionError
+from f2b.errors import StoreError
 from f2b.model import (
     Ban,
     Banned,
@@ -26,10 +23,12 @@ from f2b.model import (
     Reason,
     Source,
 )
-from f2b.store import APPLICATION, VERSION, Batch, FailureKey, Store
+from f2b.store import Batch, FailureKey, Store
+from tests.unit.decide.making import fail, jail
 
 A = parse("192.0.2.7")
 NET = parse("2001:db8::/64")
+NOW = 1e6
 BAN = Ban("sshd", A, 1000.5, 1600.5, 1, Source.COUNTED, 3, "host sshd[5]")
 
 
@@ -58,16 +57,17 @@ def rows(store: Store, query: str) -> list[tuple[object, ...]]:
 
 
 def counting(store: Store) -> list[float]:
-    return [time for _, time in store.failures("sshd", 1e9)]
+    return [time for _, time in store.failures("sshd", 1e9, NOW)]
 
 
 # --- what is written comes back ---
 
 
 @pytest.mark.parametrize("cursor", ["s=1;i=2", None])
-def test_position(store: Store, cursor: str | None) -> None:
-    write(store, position=Position(cursor, 1234.5678))
-    assert store.position() == Position(cursor, 1234.5678)
+@pytest.mark.parametrize("sessions", [1000.25, None])
+def test_position(store: Store, cursor: str | None, sessions: float | None) -> None:
+    write(store, position=Position(cursor, 1234.5678, sessions))
+    assert store.position() == Position(cursor, 1234.5678, sessions)
 
 
 def test_a_failure_in_full(store: Store) -> None:
@@ -111,6 +111,14 @@ def test_a_revived_ban_is_in_force(store: Store) -> None:
     assert list(store.bans("sshd")) == [Banned(BAN)]
 
 
+def test_a_ban_that_begins_again_after_a_purge_is_the_first_and_in_force(store: Store) -> None:
+    """Purged from memory first: its offence counts from 1, and that row may still be there."""
+    again = replace(BAN, start=9000.0, until=9600.0)
+    write(store, Banned(BAN), Lifted(BAN, Reason.EXPIRED, 1600.5))
+    write(store, Banned(again))
+    assert list(store.bans("sshd")) == [Banned(again)]
+
+
 def test_of_several_bans_the_last_comes_back(store: Store) -> None:
     second = Ban("sshd", A, 3000, 3600, offence=2)
     write(store, Banned(BAN), Lifted(BAN, Reason.EXPIRED, 1600.5), Banned(second))
@@ -125,7 +133,7 @@ def test_a_ban_consumes_failures(store: Store) -> None:
 
 def test_a_ban_consumes_no_failures_of_other_jails(store: Store) -> None:
     write(store, found(1, jail="other"), Banned(BAN))
-    assert [time for _, time in store.failures("other", 60)] == [1]
+    assert [time for _, time in store.failures("other", 60, NOW)] == [1]
 
 
 def test_failures_after_the_ban_count(store: Store) -> None:
@@ -146,7 +154,12 @@ def test_failures_that_never_counted_do_not_come_back(store: Store) -> None:
 
 def test_failures_come_back_oldest_first_within_reach_of_the_newest(store: Store) -> None:
     write(store, found(300), found(100), found(200), found(99), found(400, counts=False))
-    assert [time for _, time in store.failures("sshd", 300)] == [100, 200, 300]
+    assert [time for _, time in store.failures("sshd", 300, NOW)] == [100, 200, 300]
+
+
+def test_a_newest_failure_ahead_of_the_clock_hides_no_others(store: Store) -> None:
+    write(store, found(5e9), found(1000), found(600))
+    assert [time for _, time in store.failures("sshd", 300, 1001)] == [1000, 5e9]
 
 
 def test_the_same_failure_twice_is_one(store: Store) -> None:
@@ -184,12 +197,21 @@ def test_what_jails_looked_like(store: Store) -> None:
     assert store.fingerprints() == {"sshd": "xyz", "other": "def"}
 
 
-def test_newest_is_the_newest_failure_or_ban(store: Store) -> None:
-    assert store.newest() == 0
-    write(store, found(5))
-    assert store.newest() == 5
-    write(store, Banned(BAN))
-    assert store.newest() == 1000.5
+def test_a_jail_that_is_gone_is_caught_up_when_it_comes_back(store: Store) -> None:
+    store.commit(Batch(caught_up={"gone": "abc", "sshd": "def"}))
+    store.commit(Batch(caught_up={"gone": None}))
+    assert store.fingerprints() == {"sshd": "def"}
+
+
+def test_newest_is_the_newest_failure_of_the_jail_counting_or_not(store: Store) -> None:
+    assert store.newest("sshd") == 0
+    write(store, found(5), found(7, counts=False), found(9, jail="other"))
+    assert store.newest("sshd") == 7
+
+
+def test_the_start_of_a_ban_is_no_failure(store: Store) -> None:
+    write(store, found(5), Banned(BAN))
+    assert store.newest("sshd") == 5
 
 
 def test_everything_survives_closing(path: Path) -> None:
@@ -231,6 +253,17 @@ def writing(path: Path) -> Iterator[None]:
         other.close()
 
 
+def test_what_cannot_be_read_is_a_store_error(store: Store) -> None:
+    store._db.execute("DROP TABLE failures")
+    for read in (
+        lambda: store.knows("sshd", A, "c"),
+        lambda: store.newest("sshd"),
+        lambda: list(store.failures("sshd", 60, NOW)),
+    ):
+        with pytest.raises(StoreError):
+            read()
+
+
 # --- purge ---
 
 
@@ -263,138 +296,21 @@ def test_bans_that_ended_long_ago_are_purged(store: Store) -> None:
     assert list(store.bans("sshd")) == []
 
 
+def test_memory_and_store_purge_the_same_bans(store: Store) -> None:
+    """Three days down: the ban ended long before its end was noticed, and the offence counts on."""
+    late = 1000 + 3 * 86_400.0
+    sshd = jail(maxretry=1)
+    write(store, *fail(sshd, str(A), 1000))
+    write(store, *sshd.expire(late))
+    store.purge_bans(late - 3600)
+    sshd.ledger.purge(late - 3600, 1000)
+    write(store, *fail(sshd, str(A), late + 4000))
+    (event,) = store.bans("sshd")
+    assert event == Banned(next(iter(sshd.ledger)))
+    assert event.ban.offence == 2
+
+
 def test_bans_in_force_are_never_purged(store: Store) -> None:
     write(store, Banned(BAN))
     store.purge_bans(1e12)
     assert list(store.bans("sshd")) == [Banned(BAN)]
-
-
-# --- bad files ---
-
-
-def filled(path: Path) -> None:
-    store = Store(path)
-    write(store, *(found(float(time)) for time in range(3000)), Banned(BAN))
-    store.close()
-
-
-def garbage(path: Path) -> None:
-    path.write_bytes(b"this is no database\n" * 300)
-
-
-def truncated(path: Path) -> None:
-    filled(path)
-    os.truncate(path, path.stat().st_size // 2 + 100)
-
-
-def flipped(path: Path) -> None:
-    """One page in the middle of the failures is noise."""
-    filled(path)
-    content = bytearray(path.read_bytes())
-    page = len(content) // 4096 // 2 * 4096
-    content[page : page + 4096] = os.urandom(4096)
-    path.write_bytes(content)
-
-
-def beheaded(path: Path) -> None:
-    filled(path)
-    path.write_bytes(b"\x00" * 100 + path.read_bytes()[100:])
-
-
-@pytest.mark.parametrize("spoil", [garbage, truncated, flipped, beheaded])
-def test_a_corrupt_file_is_set_aside_and_never_deleted(path: Path, spoil: object) -> None:
-    assert callable(spoil)
-    spoil(path)
-    before = path.read_bytes()
-    store = Store(path)
-    write(store, found(1))
-    assert store.set_aside == path.with_name("f2b.sqlite3.corrupt-1")
-    assert store.set_aside.read_bytes() == before
-    store.close()
-
-
-def test_a_second_corrupt_file_does_not_replace_the_first(path: Path) -> None:
-    for number in (1, 2):
-        garbage(path)
-        store = Store(path)
-        assert store.set_aside == path.with_name(f"f2b.sqlite3.corrupt-{number}")
-        store.close()
-    assert path.with_name("f2b.sqlite3.corrupt-1").exists()
-
-
-def refused(path: Path) -> tuple[type[F2bError], Exit, str]:
-    """What is raised, and its words."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        try:
-            Store(path).close()
-        except F2bError as error:
-            return type(error), error.exit, str(error)
-        finally:
-            gc.collect()
-    return F2bError, Exit.OK, "it opened"
-
-
-def test_a_newer_version_is_refused(path: Path) -> None:
-    Store(path).close()
-    with sqlite3.connect(path) as other:
-        other.execute(f"PRAGMA user_version = {VERSION + 1}")
-    other.close()
-    kind, status, text = refused(path)
-    assert (kind, status) == (StoreVersionError, Exit.CONFIG)
-    assert "newer f2b (schema 2, this one knows 1)" in text
-
-
-def test_somebody_elses_database_is_refused_and_not_touched(path: Path) -> None:
-    with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE bans (ip TEXT)")
-    other.close()
-    before = path.read_bytes()
-    _, status, text = refused(path)
-    assert (status, path.read_bytes()) == (Exit.CONFIG, before)
-    assert text.endswith("is not a database of f2b (set another dbfile in f2b.conf)")
-
-
-def test_an_empty_file_becomes_a_database(path: Path) -> None:
-    path.touch()
-    store = Store(path)
-    assert rows(store, "PRAGMA application_id") == [(APPLICATION,)]
-    store.close()
-
-
-def test_one_daemon_a_database(path: Path, store: Store) -> None:
-    _, status, text = refused(path)
-    assert status is Exit.CONFIG
-    assert text.startswith("another f2b is running on ")
-    assert store.position() is None
-
-
-def test_a_missing_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
-    Store(tmp_path / "new" / "f2b.sqlite3").close()
-    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
-
-
-def test_a_file_in_the_place_of_the_directory(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"cannot use .*file: .* \(set dbfile in f2b.conf\)"):
-        Store(tmp_path / "file" / "f2b.sqlite3")
-
-
-def test_a_directory_that_may_not_be_written(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o500)
-    with nobody():
-        kind, status, _ = refused(closed / "f2b.sqlite3")
-    assert (kind, status) == (NotPermittedError, Exit.NOT_PERMITTED)
-
-
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Root may write everywhere: take that away for a moment."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)

@@ -165,6 +165,13 @@ def test_a_socket_that_nobody_listens_on(path: Path, capsys: pytest.CaptureFixtu
     assert "Connection refused" in capsys.readouterr().err
 
 
+def test_a_path_that_is_too_long_for_a_socket(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / ("x" * 120), "ping") == Exit.UNAVAILABLE
+    assert ": AF_UNIX path too long (" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("answer", [b"", b"what?\n", b"{}\n"])
 def test_a_daemon_that_makes_no_sense(
     path: Path, capsys: pytest.CaptureFixture[str], answer: bytes

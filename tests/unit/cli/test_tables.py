@@ -81,6 +81,10 @@ def test_status_names_what_does_not_work() -> None:
     assert lines[1:3] == ["degraded: store: full", "degraded: jail bad: x"]
 
 
+def test_a_clock_that_went_back_makes_no_negative_uptime() -> None:
+    assert " up 0s, " in tables.plain(tables.status(STATUS, STATUS["since"] - 60))
+
+
 def test_status_before_the_first_entry() -> None:
     answer = DaemonStatus(**{**STATUS, "position": None})
     assert "journal system nothing yet, " in tables.plain(tables.status(answer, NOW))
@@ -95,6 +99,13 @@ def test_a_jail() -> None:
         "BANNED     SINCE                ENDS IN  OFFENCE  FAILURES  BY       WALL\n"
         "192.0.2.7  2023-11-14 22:13:20  50m            1         5  counted  enforced\n"
     )
+
+
+def test_a_jail_that_bans_for_ever() -> None:
+    first, *_ = tables.plain(
+        tables.jail(JailStatus(**{**JAIL, "bantime": None}), NOW)
+    ).splitlines()
+    assert first.endswith("5 failures in 10m, banned for ever")
 
 
 def test_a_jail_without_bans() -> None:

@@ -233,6 +233,15 @@ def test_bans_made_while_it_fails_are_not_lost() -> None:
     at_work(body)
 
 
+def test_while_it_fails_that_is_why_a_ban_is_not_enforced() -> None:
+    async def body(world: World) -> None:
+        world.kernel.failures = [ActionError("busy", retry=True)]
+        world.ban(A)
+        await until(lambda: world.enforcer.unenforced == {("sshd", A): "busy"})
+
+    at_work(body)
+
+
 def test_one_that_is_refused_does_not_hold_up_the_others() -> None:
     async def body(world: World) -> None:
         world.kernel.refused = {B}
@@ -347,6 +356,13 @@ def test_repairs_slow_down_against_somebody_who_goes_on() -> None:
     limit = module._Limit()
     delays = [limit.delay(100.0 + number) for number in range(7)]
     assert delays == [module.SETTLE] * module.REPAIRS + [module.PAUSE] * 2
+
+
+def test_repairs_stay_slow_until_it_has_been_quiet_for_a_while() -> None:
+    limit = module._Limit()
+    storm = [limit.delay(100.0 + number) for number in range(6)]
+    later = [limit.delay(105 + number * module.PAUSE) for number in (1, 2, 3, 6)]
+    assert (storm[-1], later) == (module.PAUSE, [module.PAUSE] * 3 + [module.SETTLE])
 
 
 def test_after_a_while_repairs_are_quick_again() -> None:

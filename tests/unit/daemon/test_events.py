@@ -1,5 +1,7 @@
 """What the daemon says of itself, in fail2ban's words and with fields."""
 
+import contextlib
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,6 +177,17 @@ def test_without_a_journal_it_says_it_on_stderr(
     monkeypatch.setattr(module, "JOURNAL", tmp_path / "nothing")
     Events("journal", Level.INFO, Clock()).decided(Banned(BAN))
     assert capsys.readouterr().err.endswith(" NOTICE  [sshd] Ban 192.0.2.7\n")
+
+
+def test_a_stderr_that_is_gone_ends_nothing() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as gone, contextlib.redirect_stderr(gone):
+        events = Events("stderr", Level.INFO, Clock())
+        events.error("hello?")
+        with contextlib.suppress(BrokenPipeError):
+            gone.close()
+    assert events.dropped == 1
 
 
 def test_on_a_terminal_it_says_it_on_stderr(

@@ -64,7 +64,12 @@ def test_a_status_is_sent_when_it_changes(manager: Manager) -> None:
 def test_a_failure_says_what_and_where(manager: Manager) -> None:
     Notifier().failed(ConfigError("bad bantime", origin=Origin("jail.conf", 3)))
     (message,) = manager.heard()
-    assert message.splitlines()[0] == "STATUS=jail.conf:3: bad bantime"
+    assert message == "STATUS=jail.conf:3: bad bantime"
+
+
+def test_a_status_is_one_line(manager: Manager) -> None:
+    Notifier().status("degraded: one\nREADY=1")
+    assert manager.heard() == ["STATUS=degraded: one; READY=1"]
 
 
 def test_children_do_not_inherit_the_socket(manager: Manager) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -210,6 +211,35 @@ def test_below_the_ceiling_again_nothing_is_dropped(
     assert (len(desk.stored()), desk.recorder.dropped) == (30, 0)
 
 
+def test_what_comes_while_the_store_is_locked_is_one_transaction(desk: Desk) -> None:
+    """However long the lock lasts: positions every few seconds must not pile up."""
+    commits: list[str] = []
+
+    async def body() -> None:
+        with desk.locked():
+            await desk.record(position=Position("i=0", 0))
+            desk.store._db.set_trace_callback(commits.append)
+            for number in range(1, 1000):
+                await desk.record(position=Position(f"i={number}", number))
+        await until(lambda: desk.recorder.degraded is None)
+
+    at_work(desk, body)
+    assert desk.store.position() == Position("i=999", 999)
+    assert commits.count("COMMIT") == 2
+
+
+def test_a_jail_that_is_gone_meanwhile_is_forgotten(desk: Desk) -> None:
+    async def body() -> None:
+        await desk.recorder.record(Batch(caught_up={"gone": "abc", "sshd": "def"}))
+        with desk.locked():
+            await desk.recorder.record(Batch(caught_up={"gone": "xyz"}))
+            await desk.recorder.record(Batch(caught_up={"gone": None}))
+        assert await desk.recorder.finish(5)
+
+    at_work(desk, body)
+    assert desk.store.fingerprints() == {"sshd": "def"}
+
+
 def test_finishing_with_nothing_to_write(desk: Desk) -> None:
     async def body() -> None:
         assert await desk.recorder.finish(0.1)
@@ -237,6 +267,17 @@ def test_finishing_does_not_wait_for_ever(desk: Desk) -> None:
     at_work(desk, body)
 
 
+def test_finishing_tries_again_while_degraded(desk: Desk) -> None:
+    async def body() -> None:
+        with desk.locked():
+            await desk.record(found(1))
+            assert desk.recorder.degraded
+        assert await desk.recorder.finish(5)
+
+    at_work(desk, body)
+    assert desk.stored() == ["i=1"]
+
+
 def test_others_may_use_the_store_between_two_commits(desk: Desk) -> None:
     async def body() -> None:
         recording = [asyncio.create_task(desk.record(found(n))) for n in range(20)]
@@ -245,6 +286,25 @@ def test_others_may_use_the_store_between_two_commits(desk: Desk) -> None:
         assert counts == sorted(counts)
 
     at_work(desk, body)
+
+
+def test_who_is_cancelled_keeps_their_turn_until_the_thread_ends(desk: Desk) -> None:
+    done: list[str] = []
+
+    def slow() -> None:
+        done.append("in")
+        time.sleep(0.2)
+        done.append("out")
+
+    async def body() -> None:
+        first = asyncio.create_task(desk.recorder.between(slow))
+        await until(lambda: bool(done))
+        first.cancel()
+        await desk.recorder.between(lambda: done.append("second"))
+        assert first.cancelled()
+
+    at_work(desk, body)
+    assert done == ["in", "out", "second"]
 
 
 def test_what_others_raise_reaches_them_alone(desk: Desk) -> None:
@@ -258,5 +318,5 @@ def test_what_others_raise_reaches_them_alone(desk: Desk) -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - nobody tells us
+    while not condition():
         await asyncio.sleep(0.005)

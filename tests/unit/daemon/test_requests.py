@@ -167,6 +167,16 @@ def test_the_callers_own_login_is_protected(office: Office, address: str) -> Non
     assert text.endswith("where you are logged in from (--force bans it anyway)")
 
 
+@pytest.mark.parametrize("peer", ["fe80::1%eth0", "UNKNOWN", "", None])
+def test_a_login_that_is_no_plain_address_hinders_nobody(office: Office, peer: str | None) -> None:
+    assert office.ask(ban(A, force=False, peer=peer))["banned"] == [A]
+
+
+def test_a_login_over_a_link_is_protected_without_its_zone(office: Office) -> None:
+    text = office.refusal(ban("fe80::1", force=False, peer="fe80::1%eth0"))
+    assert text.startswith("fe80::1 covers fe80::1, where you are logged in from")
+
+
 def test_force_bans_it_anyway(office: Office) -> None:
     office.ask(ban("203.0.113.9", "198.51.100.1", peer="203.0.113.9"))
     assert banned(office.custom) == {"203.0.113.9", "198.51.100.1"}

@@ -126,5 +126,5 @@ class World:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - nobody tells us
+    while not condition():
         await asyncio.sleep(0.002)

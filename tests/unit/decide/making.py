@@ -6,10 +6,13 @@ from typing import Any
 from f2b.addresses import Offender, parse
 from f2b.config.settings import Feed, FilterSettings, JailSettings, Located
 from f2b.decide.jail import Jail
+from f2b.decide.tally import Tally, Times
 from f2b.errors import Origin
 from f2b.model import Ban, Banned, Decision, Entry, Failure, Lifted, Prolonged
 
 HERE = Origin("filter.d/test.conf", 1)
+LATER = 1e9
+"""A clock that no failure is ahead of."""
 
 
 def located(*texts: str) -> tuple[Located, ...]:
@@ -51,6 +54,12 @@ def fail(jail: Jail, address: str, *times: float, now: float | None = None) -> l
         for time in times
         for decision in jail.count(failure(address, time), time if now is None else now)
     ]
+
+
+def strike(counted: Tally, offender: Offender, time: float) -> Times:
+    """Count a failure as a jail does: the tally takes note of its time first."""
+    counted.seen(time, LATER)
+    return counted.add(offender, time)
 
 
 def bans(decisions: Iterable[Decision]) -> list[Ban]:

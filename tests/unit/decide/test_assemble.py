@@ -42,7 +42,7 @@ def test_a_broken_jail_says_why_with_file_and_line() -> None:
 
 def test_a_broken_jail_reads_nothing_but_holds_its_bans() -> None:
     bad = by_name(assembled(settings(name="bad", filter=BAD)))["bad"]
-    bad.restore([], [Banned(Ban("bad", network("192.0.2.7"), 100, 700))])
+    bad.restore([], [Banned(Ban("bad", network("192.0.2.7"), 100, 700))], 100, 100)
     assert bad.match is None
     assert bad.ledger.get(network("192.0.2.7"))
 

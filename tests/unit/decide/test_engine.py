@@ -56,6 +56,25 @@ def test_warming_up_decides_and_counts_nothing() -> None:
     assert (sshd.found, len(sshd.tally), len(sshd.ledger)) == (0, 0, 0)
 
 
+def test_a_filter_that_raises_stops_nobody_else_and_is_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sshd, other = jail(maxretry=1), jail(name="other", maxretry=1)
+    monkeypatch.setattr(sshd.filter, "find", {}.__getitem__)
+    engine = Engine([sshd, other])
+    assert [ban.jail for ban in bans(feed(engine, A, 1000))] == ["other"]
+    assert sshd.bug
+    assert sshd.bug.endswith(f" at journal entry bad {A}@1000")
+    assert other.bug is None
+
+
+def test_a_filter_that_raises_does_not_end_warming_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    sshd = jail()
+    monkeypatch.setattr(sshd.filter, "find", {}.__getitem__)
+    Engine([sshd]).warm(entry(f"bad {A}"))
+    assert sshd.bug
+
+
 # --- ignored ---
 
 
@@ -114,6 +133,21 @@ def test_a_clock_that_goes_back_lifts_nothing() -> None:
     engine = Engine([jail(maxretry=1)])
     feed(engine, A, 1000)
     assert engine.tick(0) == []
+
+
+def test_a_clock_behind_the_newest_failure_known_lifts_nothing() -> None:
+    engine = Engine([jail(name="custom", filter=CUSTOM)], newest=5000)
+    engine.ban("custom", parse(A), 1000, 600)
+    assert engine.tick(2000) == []
+    assert len(lifted(engine.tick(5000))) == 1
+
+
+def test_a_clock_that_goes_back_behind_a_failure_lifts_nothing() -> None:
+    engine = Engine([jail(), jail(name="custom", filter=CUSTOM)])
+    engine.ban("custom", parse("192.0.2.8"), 1000, 600)
+    feed(engine, A, 2000, now=2000)
+    assert engine.tick(1700) == []
+    assert len(lifted(engine.tick(2000))) == 1
 
 
 def test_the_tick_lifts_what_is_over_in_every_jail() -> None:
@@ -249,6 +283,16 @@ def test_unban_of_a_network_lifts_everything_inside() -> None:
     assert banned(sshd) == {"192.0.3.7"}
 
 
+def test_unban_of_a_network_clears_the_failures_inside() -> None:
+    sshd = jail()
+    fail(sshd, A, 100, 110)
+    fail(sshd, "192.0.3.7", 100, 110)
+    decisions = Engine([sshd]).unban(parse("192.0.2.0/24"), 115)
+    assert decisions == [Forgiven("sshd", parse(A))]
+    assert bans(fail(sshd, A, 120)) == []
+    assert bans(fail(sshd, "192.0.3.7", 120))
+
+
 def test_unban_of_an_address_leaves_a_wider_hand_made_ban() -> None:
     custom = jail(name="custom", filter=CUSTOM)
     engine = Engine([custom])
@@ -277,7 +321,7 @@ def test_unban_all_in_one_jail() -> None:
 def test_a_reload_keeps_the_bans_of_jails_that_stay() -> None:
     old, new = jail(maxretry=1), jail(maxretry=1)
     feed(engine := Engine([old]), A, 1000)
-    new.adopt(old, same_filter=True)
+    new.adopt(old, [], 1001, same_filter=True)
     assert engine.swap([new], 1001) == []
     assert engine.covering(parse(A)) == [("sshd", parse(A))]
 
@@ -294,10 +338,19 @@ def test_a_newly_ignored_offender_is_let_in() -> None:
     engine = Engine([old])
     feed(engine, A, 1000)
     feed(engine, "198.51.100.7", 1000)
-    new.adopt(old, same_filter=True)
+    new.adopt(old, [], 1001, same_filter=True)
     (decision,) = engine.swap([new], 1001)
     assert isinstance(decision, Lifted)
     assert (decision.reason, decision.ban.offender) == (Reason.IGNORED, parse(A))
+
+
+def test_who_was_banned_by_force_though_ignored_stays_out() -> None:
+    old, new = (jail(name="custom", filter=CUSTOM, ignoreip=(parse(A),)) for _ in range(2))
+    engine = Engine([old])
+    engine.ban("custom", parse(A), 1000, 600)
+    new.adopt(old, [], 1001, same_filter=True)
+    assert engine.swap([new], 1001) == []
+    assert banned(new) == {A}
 
 
 def test_a_ban_for_a_failure_that_two_jails_see_stands_in_both() -> None:

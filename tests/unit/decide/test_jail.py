@@ -2,6 +2,8 @@
 
 import pytest
 
+from f2b.decide.jail import EXPIRED_AT_ONCE
+from f2b.decide.tally import SLACK
 from f2b.errors import FilterError
 from f2b.model import Found, Lifted, Reason
 from tests.unit.decide.making import (
@@ -121,6 +123,37 @@ def test_a_failure_within_the_ban_that_is_read_after_its_end_revives_it() -> Non
     assert sshd.ledger.get(network(A))
 
 
+@pytest.mark.parametrize("ended", [Reason.EXPIRED, Reason.UNBAN])
+def test_a_ban_of_a_clock_that_was_ahead_makes_nobody_immune(ended: Reason) -> None:
+    sshd = jail(maxretry=1)
+    fail(sshd, A, 5e9)
+    if ended is Reason.EXPIRED:
+        sshd.expire(5e9 + 601)
+    else:
+        sshd.lift(network(A), 5e9 + 1, ended)
+    assert [ban.offence for ban in bans(fail(sshd, A, 1000))] == [2]
+
+
+def test_a_failure_of_a_clock_that_was_ahead_hides_no_others() -> None:
+    sshd = jail()
+    fail(sshd, A, 5e9)
+    assert bans(fail(sshd, "192.0.2.9", 1000, 1001, 1002, now=1002))
+
+
+def test_a_failure_longer_before_the_ban_than_the_window_is_counted() -> None:
+    sshd = jail(maxretry=1)
+    fail(sshd, A, 1000)
+    assert counts([*fail(sshd, A, 1000 - 60 - SLACK - 1, now=1000)]) == [True]
+    assert len(sshd.ledger) == 1
+
+
+def test_no_more_bans_end_in_one_turn_than_the_loop_can_bear() -> None:
+    custom = jail(filter=CUSTOM)
+    for number in range(EXPIRED_AT_ONCE + 1):
+        custom.ban_by_hand(network(f"10.0.{number // 256}.{number % 256}"), 1000, 60)
+    assert [len(custom.expire(2000)) for _ in range(3)] == [EXPIRED_AT_ONCE, 1, 0]
+
+
 def test_lines_of_the_same_session_never_start_a_new_count() -> None:
     sshd = jail(maxretry=1, bantime=1)
     sshd.count(failure(A, 100, "s1"), 100)
@@ -223,7 +256,7 @@ def test_a_reload_keeps_bans_failures_and_figures() -> None:
     old, new = jail(), jail(bantime=1200)
     fail(old, A, 100, 110, 120)
     fail(old, "192.0.2.8", 115, 116)
-    new.adopt(old, same_filter=True)
+    new.adopt(old, [], 120, same_filter=True)
     assert new.ledger.get(network(A))
     assert [ban.until for ban in bans(fail(new, "192.0.2.8", 121))] == [1321]
     assert (new.found, new.banned) == (6, 2)
@@ -231,8 +264,8 @@ def test_a_reload_keeps_bans_failures_and_figures() -> None:
 
 def test_a_reload_keeps_the_open_sessions_of_an_equal_filter_alone() -> None:
     old, same, other = jail(), jail(), jail()
-    same.adopt(old, same_filter=True)
-    other.adopt(old, same_filter=False)
+    same.adopt(old, [], 120, same_filter=True)
+    other.adopt(old, [], 120, same_filter=False)
     assert same.filter is old.filter
     assert other.filter is not old.filter
 
@@ -240,19 +273,64 @@ def test_a_reload_keeps_the_open_sessions_of_an_equal_filter_alone() -> None:
 def test_a_reload_with_a_smaller_maxretry_bans_at_the_next_failure() -> None:
     old, new = jail(maxretry=5), jail(maxretry=3)
     fail(old, A, 100, 101, 102, 103)
-    new.adopt(old, same_filter=True)
+    new.adopt(old, [], 120, same_filter=True)
     assert bans(fail(new, A, 104))
+
+
+def test_a_reload_with_a_longer_findtime_counts_what_is_stored() -> None:
+    old, new = jail(maxretry=2, findtime=10), jail(maxretry=3, findtime=100_000)
+    fail(old, A, 1)
+    fail(old, "192.0.2.8", 1000)
+    fail(old, A, 1001)
+    stored = [(network(A), 1), (network("192.0.2.8"), 1000), (network(A), 1001)]
+    new.adopt(old, stored, 1001, same_filter=True)
+    assert dict(new.tally) == {network(A): (1, 1001), network("192.0.2.8"): (1000,)}
+
+
+def test_a_reload_counts_nothing_of_who_is_banned_meanwhile() -> None:
+    old, new = jail(maxretry=1), jail(findtime=100_000)
+    fail(old, A, 1000)
+    new.adopt(old, [(network(A), 1000)], 1001, same_filter=True)
+    assert len(new.tally) == 0
+
+
+def test_a_jail_that_two_reloads_found_new_counts_once() -> None:
+    first, second = jail(), jail()
+    for made in (first, second):
+        made.restore([(network(A), 100), (network(A), 110)], [], 110, 120)
+    second.adopt(first, [], 120, same_filter=True)
+    assert dict(second.tally) == {network(A): (100, 110)}
+
+
+def test_equal_times_of_an_offender_survive_a_reload() -> None:
+    old, new = jail(), jail()
+    fail(old, A, 100, 100)
+    new.adopt(old, [(network(A), 100)], 120, same_filter=True)
+    assert dict(new.tally) == {network(A): (100, 100)}
+
+
+def test_restored_failures_are_stale_by_the_newest_of_all() -> None:
+    """Also by one that was consumed by its ban: else a restart counts what the live run did not."""
+    sshd = jail()
+    sshd.restore([(network(A), 600), (network(A), 601)], [], 1001, 2000)
+    assert bans(fail(sshd, A, 602, now=2000)) == []
+
+
+def test_a_newest_failure_ahead_of_the_clock_makes_no_restored_one_stale() -> None:
+    sshd = jail()
+    sshd.restore([(network(A), 600), (network(A), 601)], [], 5e9, 700)
+    assert bans(fail(sshd, A, 602, now=700))
 
 
 def test_restored_failures_count_on() -> None:
     sshd = jail()
-    sshd.restore([(network(A), 100), (network(A), 110)], [])
+    sshd.restore([(network(A), 100), (network(A), 110)], [], 110, 120)
     assert bans(fail(sshd, A, 120))
 
 
 def test_restoring_bans_nobody_by_itself() -> None:
     sshd = jail()
-    sshd.restore([(network(A), time) for time in (100, 110, 120)], [])
+    sshd.restore([(network(A), time) for time in (100, 110, 120)], [], 120, 120)
     assert len(sshd.ledger) == 0
 
 

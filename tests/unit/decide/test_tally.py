@@ -2,6 +2,7 @@
 
 from f2b.addresses import parse
 from f2b.decide.tally import SLACK, Tally
+from tests.unit.decide.making import LATER, strike
 
 A = parse("192.0.2.7")
 B = parse("192.0.2.8")
@@ -12,7 +13,7 @@ def tally(*, maxretry: int = 3, findtime: float = 60, ceiling: int = 1000) -> Ta
 
 
 def add(counted: Tally, *times: float) -> list[bool]:
-    return [bool(counted.add(A, time)) for time in times]
+    return [bool(strike(counted, A, time)) for time in times]
 
 
 def test_the_last_of_maxretry_failures_is_full() -> None:
@@ -22,7 +23,7 @@ def test_the_last_of_maxretry_failures_is_full() -> None:
 def test_a_full_window_names_its_failures() -> None:
     counted = tally()
     add(counted, 100, 110)
-    assert counted.add(A, 120) == (100, 110, 120)
+    assert strike(counted, A, 120) == (100, 110, 120)
 
 
 def test_maxretry_one_is_full_at_once() -> None:
@@ -56,19 +57,19 @@ def test_a_late_failure_does_not_hide_the_newest() -> None:
 def test_a_window_ends_with_its_newest_failure_whatever_came_last() -> None:
     counted = tally()
     add(counted, 120, 100)
-    assert counted.add(A, 110)[-1] == 120
+    assert strike(counted, A, 110)[-1] == 120
 
 
 def test_a_failure_within_the_slack_counts_with_those_before_it() -> None:
     counted = tally()
     add(counted, 100, 101)
-    counted.add(B, 102 + SLACK)
-    assert counted.add(A, 102)
+    strike(counted, B, 102 + SLACK)
+    assert strike(counted, A, 102)
 
 
 def test_a_failure_later_than_the_slack_is_forgotten() -> None:
     counted = tally()
-    counted.add(B, 10_000)
+    strike(counted, B, 10_000)
     assert add(counted, 9_000, 9_001, 9_002) == [False, False, False]
 
 
@@ -79,7 +80,7 @@ def test_equal_times_all_count() -> None:
 def test_offenders_are_counted_apart() -> None:
     counted = tally()
     add(counted, 100, 101)
-    assert not counted.add(B, 102)
+    assert not strike(counted, B, 102)
 
 
 def test_no_more_than_maxretry_times_are_kept() -> None:
@@ -108,15 +109,33 @@ def test_forgetting_a_stranger_gives_nothing() -> None:
 
 def test_those_who_failed_within_findtime_are_counted() -> None:
     counted = tally()
-    counted.add(A, 100)
-    counted.add(B, 150)
+    strike(counted, A, 100)
+    strike(counted, B, 150)
     assert [counted.count(now) for now in (150, 165, 300)] == [2, 1, 0]
 
 
 def test_stale_offenders_are_dropped_by_others_failures() -> None:
     counted = tally()
     for number in range(100):
-        counted.add(parse(f"198.51.100.{number}"), 100)
+        strike(counted, parse(f"198.51.100.{number}"), 100)
     for time in range(60):
-        counted.add(A, 10_000 + time * 100)
+        strike(counted, A, 10_000 + time * 100)
     assert [offender for offender, _ in counted] == [A]
+
+
+def test_failures_of_anybody_make_others_stale() -> None:
+    """Also those that never reach the tally: of an offender that is banned already."""
+    counted = tally()
+    add(counted, 100, 101)
+    counted.seen(10_000, LATER)
+    assert add(counted, 102) == [False]
+    assert len(counted) == 0
+
+
+def test_a_clock_that_was_ahead_once_makes_nothing_stale() -> None:
+    counted = tally()
+    counted.seen(5e9, 5e9)
+    for time in (1000.0, 1001.0):
+        counted.seen(time, 1002)
+        counted.add(A, time)
+    assert counted.add(A, 1002)

@@ -119,6 +119,11 @@ def test_prefregex_may_say_it_instead() -> None:
     compile_failregex(located("failed")[0], known=("mlfid",))
 
 
+def test_a_bracket_that_may_mean_something_one_day_is_no_error() -> None:
+    """Python warns of it, and a warning would be an error here."""
+    assert captured("[[a] <HOST>", "[ 192.0.2.7") == {"ip4": "192.0.2.7"}
+
+
 def test_a_search_needs_no_anchor() -> None:
     assert captured("bad <HOST>", "x bad 192.0.2.7 y") == {"ip4": "192.0.2.7"}
 

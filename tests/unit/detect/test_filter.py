@@ -134,6 +134,12 @@ def test_addresses_have_one_spelling(text: str, address: str) -> None:
         ("192.0.2.7/32", "192.0.2.7"),
         ("192.0.2.7/33", None),
         ("2001:db8::/129", None),
+        ("198.51.100.7/8", "198.0.0.0/8"),
+        ("192.0.2.7/7", None),
+        ("192.0.2.7/0", None),
+        ("2001:db8::1/16", "2001::/16"),
+        ("2001:db8::1/15", None),
+        ("::1/0", None),
     ],
 )
 def test_subnets(text: str, network: str | None) -> None:

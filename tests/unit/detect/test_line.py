@@ -3,7 +3,7 @@ r"""The line that regexes see, byte for byte as fail2ban's journal backend build
 import pytest
 
 from f2b.detect import line
-from f2b.detect.line import CAP, TAIL, Fields
+from f2b.detect.line import CAP, NAME, TAIL, Fields
 
 SSHD: Fields = {
     "_HOSTNAME": b"host", "SYSLOG_IDENTIFIER": b"sshd", "_COMM": b"sshd", "SYSLOG_PID": b"123",
@@ -47,8 +47,10 @@ def test_without_any_pid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "read"), [(b"0x1F", "31"), (b"0o17", "15"), (b"x7", "x7"), (b"007", "007")]
-)
+    ("written", "read"),
+    [(b"0x1F", "31"), (b"0X1f", "31"), (b"0", "0"), (b"0o17", "0o17"), (b"1_0", "1_0"),
+     (b"-1", "-1"), (b" 7", " 7"), ("\u0667".encode(), "\u0667"), (b"x7", "x7"), (b"007", "007")],
+)  # fmt: skip
 def test_pid_in_another_notation(written: bytes, read: str) -> None:
     assert built(SYSLOG_PID=written) == f"host sshd[{read}]: Failed password\n"
 
@@ -98,6 +100,11 @@ def test_kernel_lines_have_the_journals_stamp_else() -> None:
     assert kernel(__MONOTONIC_TIMESTAMP=b"123456789012") == "host kernel: [123456.789012] DROP\n"
 
 
+@pytest.mark.parametrize("stamp", [b"x", b"-1", "\u00b2".encode(), b"9" * 400, b"1.5"])
+def test_a_stamp_that_is_no_number_of_microseconds_is_none(stamp: bytes) -> None:
+    assert kernel(_SOURCE_MONOTONIC_TIMESTAMP=stamp) == "host kernel: [    0.000000] DROP\n"
+
+
 def test_a_kernel_line_with_a_pid_has_no_stamp() -> None:
     assert built(SYSLOG_IDENTIFIER=b"kernel") == "host kernel[123]: Failed password\n"
 
@@ -105,6 +112,13 @@ def test_a_kernel_line_with_a_pid_has_no_stamp() -> None:
 def test_a_long_message_keeps_its_head_and_its_tail() -> None:
     text = built(MESSAGE=b"a" * CAP + b"b" * TAIL)
     assert text == "host sshd[123]: " + "a" * (CAP - TAIL) + "b" * TAIL + "\n"
+
+
+@pytest.mark.parametrize("name", ["_HOSTNAME", "SYSLOG_IDENTIFIER", "_COMM", "SYSLOG_PID"])
+def test_other_fields_are_cut_too(name: str) -> None:
+    text = built(**{"SYSLOG_IDENTIFIER": None, name: b"a" * 100_000})
+    assert text.count("a" * NAME) == 1
+    assert len(text) < 2 * NAME
 
 
 def test_a_message_at_the_cap_is_whole() -> None:

@@ -151,7 +151,51 @@ def test_an_invalid_address_is_dropped_and_counted() -> None:
     assert log.filter.invalid == 1
 
 
+def test_an_address_of_another_family_replaces_the_first() -> None:
+    log = Log()
+    log.run(f"from {A}", "bad root 2001:db8::1")
+    assert log.run("bad root") == ["2001:db8::1"]
+
+
+# --- how far back a restart must read ---
+
+
+def test_without_a_session_there_is_no_oldest() -> None:
+    assert Sessions(10).oldest() is None
+
+
+def test_the_oldest_is_the_one_that_began_first_however_recently_it_spoke() -> None:
+    sessions = Sessions(10)
+    for time, key in ((1000, "a"), (1001, "b"), (1200, "a"), (1400, "a")):
+        sessions.merge(key, {}, time)
+    assert sessions.oldest() == 1000
+
+
+@pytest.mark.parametrize("end", ["mlfforget", "expiry", "ceiling"])
+def test_a_session_that_is_over_is_not_the_oldest(end: str) -> None:
+    sessions = Sessions(2 if end == "ceiling" else 10)
+    sessions.merge("a", {}, 1000)
+    sessions.merge("b", {}, 1001)
+    match end:
+        case "mlfforget":
+            sessions.merge("a", {"mlfforget": ""}, 1002)
+        case "expiry":
+            sessions.merge("b", {}, 1002 + LIFETIME)
+        case _:
+            sessions.merge("c", {}, 1002)
+    assert (
+        sessions.oldest() == {"mlfforget": 1001, "expiry": 1002 + LIFETIME, "ceiling": 1001}[end]
+    )
+
+
 # --- the ceiling ---
+
+
+def test_a_session_remembers_no_more_users_than_it_needs() -> None:
+    sessions = Sessions(10)
+    for number in range(10_000):
+        sessions.merge("a", {"user": f"u{number}"}, 1000)
+    assert len(sessions._open["a"].users) == 2
 
 
 def test_the_least_recent_session_goes_first() -> None:

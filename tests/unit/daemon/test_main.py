@@ -1,0 +1,48 @@
+"""``f2b run`` before it runs: which wall, and what a status says."""
+
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from f2b import __main__
+from f2b.config.load import Config
+from f2b.config.problems import Problem, Severity
+from f2b.config.settings import DaemonSettings, WallSettings
+from f2b.daemon.main import _backend_name
+from f2b.decide.assemble import assemble
+from f2b.errors import ConfigError, Exit
+from tests.unit.decide.making import HERE, jail, settings
+
+NULL = WallSettings(backend="null")
+
+
+def test_the_jails_name_the_backend() -> None:
+    assert _backend_name([jail(wall=NULL), jail(name="other", wall=NULL)]) == "null"
+
+
+def test_without_jails_it_is_nftables() -> None:
+    assert _backend_name([]) == "nftables"
+
+
+def test_two_backends_are_an_error() -> None:
+    with pytest.raises(ConfigError, match="different backends: nftables, null"):
+        _backend_name([jail(wall=NULL), jail(name="other")])
+
+
+def test_a_broken_jail_has_no_say() -> None:
+    problem = Problem(Severity.ERROR, HERE, "no filter", jail="gone")
+    loaded = Config(DaemonSettings(), (settings(wall=NULL),), (problem,), Path("/nowhere"))
+    assert _backend_name(assemble(loaded).jails) == "null"
+
+
+def test_what_nobody_expected_is_a_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def bug(*_: object) -> NoReturn:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("sys.argv", ["f2b", "ping"])
+    monkeypatch.setattr("f2b.cli.commands.execute", bug)
+    assert __main__.main() == Exit.BUG
+    assert capsys.readouterr().err.endswith("ZeroDivisionError: oops\n")

@@ -1,0 +1,174 @@
+"""What is read back from the store and what is forgotten: at a start, at a reload, every hour."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from f2b.addresses import parse
+from f2b.config.load import Config
+from f2b.daemon import purge as module
+from f2b.daemon.catchup import CatchUps
+from f2b.daemon.purge import purge
+from f2b.daemon.recorder import Recorder
+from f2b.daemon.reload import Prepared, prepare, remember
+from f2b.decide.assemble import assemble
+from f2b.decide.engine import Engine
+from f2b.decide.jail import Jail
+from f2b.model import Decision, Position
+from f2b.store import Batch, Store
+from tests.unit.config import tree
+from tests.unit.decide.making import CUSTOM, bans, fail, jail
+
+A, B = "192.0.2.7", "192.0.2.9"
+DAY = 86_400.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "f2b.sqlite3")
+    yield opened
+    opened.close()
+
+
+def at_work(store: Store, body: Callable[[Recorder], Awaitable[None]]) -> None:
+    async def together() -> None:
+        recorder = Recorder(store, lambda _: None)
+        task = asyncio.create_task(recorder.run())
+        try:
+            await asyncio.wait_for(body(recorder), 10)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    asyncio.run(together())
+
+
+def stored(store: Store, decisions: Sequence[Decision]) -> list[Decision]:
+    store.commit(Batch(tuple(decisions)))
+    return [*decisions]
+
+
+# --- at a start ---
+
+
+def test_a_restart_counts_late_entries_as_the_live_run(store: Store) -> None:
+    """What is stale is judged by the newest failure, even one that a ban has consumed."""
+    live = jail(maxretry=2)
+    stored(store, fail(live, A, 1000, 1001, now=2000))
+    again = jail(maxretry=2)
+    remember(again, store, 2000)
+    for each in (live, again):
+        assert bans(fail(each, B, 600, 601, now=2000)) == []
+
+
+def test_a_restart_after_a_clock_that_was_ahead_counts(store: Store) -> None:
+    stored(store, fail(jail(), A, 5e9))
+    again = jail()
+    remember(again, store, 1000)
+    assert bans(fail(again, B, 1000, 1001, 1002))
+
+
+# --- at a reload ---
+
+
+def reloaded(store: Store, config: Config, engine: Engine) -> Prepared:
+    prepared: list[Prepared] = []
+
+    async def body(recorder: Recorder) -> None:
+        prepared.append(await prepare(config, engine, recorder, store, 1002))
+
+    at_work(store, body)
+    return prepared[0]
+
+
+def running(directory: Path, findtime: int) -> tuple[Config, Engine]:
+    config = tree.config(directory, f"[sshd]\nenabled = true\nmaxretry = 3\nfindtime = {findtime}")
+    return config, Engine(assemble(config).jails)
+
+
+def test_a_longer_findtime_counts_what_the_shorter_let_go(store: Store, tmp_path: Path) -> None:
+    config, engine = running(tmp_path, 10)
+    for address, time in ((A, 1.0), (B, 1000.0), (A, 1001.0)):
+        stored(store, fail(engine.jail("sshd"), address, time))
+    running(tmp_path, 100_000)
+    reloaded(store, config, engine).swap(engine, 1002)
+    assert dict(engine.jail("sshd").tally) == {parse(A): (1, 1001), parse(B): (1000,)}
+    assert bans(fail(engine.jail("sshd"), A, 1002))
+
+
+def test_two_reloads_that_find_a_jail_new_count_once(store: Store, tmp_path: Path) -> None:
+    config, engine = running(tmp_path, 600)
+    stored(store, fail(engine.jail("sshd"), A, 1000, 1001))
+    empty = Engine([])
+    first, second = (reloaded(store, replace(config, jails=()), empty) for _ in range(2))
+    first.swap(empty, 1002)
+    second.swap(empty, 1002)
+    assert dict(empty.jail("sshd").tally) == {parse(A): (1000, 1001)}
+
+
+# --- when a jail is gone ---
+
+
+def test_the_past_of_a_jail_that_is_gone_is_read_again_when_it_comes_back(store: Store) -> None:
+    store.commit(Batch(caught_up={"gone": "abc", "custom": "def"}))
+    engine = Engine([jail(name="custom", filter=CUSTOM)])
+
+    async def carry_out(_: Sequence[Decision]) -> None:
+        return None
+
+    async def body(recorder: Recorder) -> None:
+        catch_ups = CatchUps(recorder, store, lambda: 1000.0)
+        here = Position("c", 1000.0)
+        await catch_ups.start([*engine.jails.values()], "/nowhere", here, engine, carry_out)
+        await catch_ups.stop()
+
+    at_work(store, body)
+    assert store.fingerprints() == {"custom": "def"}
+
+
+# --- every hour ---
+
+
+def ended(store: Store, count: int, at: float) -> Jail:
+    """Bans that began at 1000, whose end was noticed then."""
+    sshd = jail(maxretry=1)
+    for number in range(count):
+        stored(store, fail(sshd, f"192.0.2.{number}", 1000))
+    stored(store, sshd.expire(at))
+    return sshd
+
+
+def forget(store: Store, sshd: Jail, age: float, now: float) -> None:
+    at_work(store, lambda recorder: purge(Engine([sshd]), recorder, store, age=age, now=now))
+
+
+@pytest.mark.parametrize(("now", "offence"), [(1000 + 4 * DAY, 2), (1000 + 5 * DAY, 1)])
+def test_memory_and_store_forget_alike(store: Store, now: float, offence: int) -> None:
+    """The end was noticed three days late, at the next start: for both that is when the ban ended."""
+    sshd = ended(store, 1, 1000 + 3 * DAY + 1)
+    forget(store, sshd, DAY, now)
+    stored(store, fail(sshd, "192.0.2.0", now))
+    again = jail(maxretry=1)
+    again.restore([], store.bans("sshd"), now, now)
+    assert (
+        [ban.offence for ban in sshd.ledger] == [ban.offence for ban in again.ledger] == [offence]
+    )
+
+
+def test_bans_are_forgotten_in_slices(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLICE", 2)
+    sshd = ended(store, 5, 2000)
+    forget(store, sshd, DAY, 2001 + DAY)
+    assert [ban.offence for ban in bans(fail(sshd, "192.0.2.4", 3 * DAY))] == [1]
+
+
+def test_failures_that_no_window_reaches_are_forgotten(store: Store) -> None:
+    sshd = jail(findtime=2 * DAY)
+    stored(store, fail(sshd, A, 1000, 1000 + DAY))
+    forget(store, sshd, 60, 1000 + 2 * DAY + 301)
+    assert [time for _, time in store.failures("sshd", 1e9, 1e9)] == [1000 + DAY]
