@@ -64,6 +64,9 @@ class Backend(Protocol):
     def set_own(self, own: Sequence[Offender]) -> None:
         """Replace the host's own addresses, which are let through whatever is banned."""
 
+    def dump(self, jails: Sequence[str]) -> Iterable[tuple[str, Offender, float | None]]:
+        """What the wall already keeps out before `start`, by jail, and the seconds left (None: for ever)."""
+
     def apply(self, operations: Sequence[Operation], now: float) -> list[Refused]:
         """Carry out the operations in their order, in as few transactions as possible."""
 

@@ -48,6 +48,11 @@ def host_places(jail: str) -> list[Place]:
     return [Place(jail, family, family.bits) for family in Family]
 
 
+def places(jail: str) -> Iterator[Place]:
+    """Every place that a jail's bans may have."""
+    return (Place(jail, family, prefix) for family in Family for prefix in range(family.bits + 1))
+
+
 def jail_chain(jail: str) -> str:
     return f"jail-{jail}"
 

@@ -80,6 +80,16 @@ class Nftables:
         sets = layout.allowed_own(own)
         self._kernel.commit([part for item in sets for part in layout.fill(self._table, item)])
 
+    def dump(self, jails: Sequence[str]) -> Iterator[tuple[str, Offender, float | None]]:
+        if _read_mark(self._kernel, self._name) != self._mark:
+            return
+        standing = _read_standing(self._kernel, self._name)
+        for jail in jails:
+            for place in layout.places(jail):
+                if place.set_name in standing.sets:
+                    for element in self._dump(place):
+                        yield jail, _offender(place, element.key), element.left
+
     def apply(self, operations: Sequence[Operation], now: float) -> list[Refused]:
         # A transaction shows as a whole: of several operations on one offender only the last does.
         last: dict[tuple[str, Offender], Operation] = {}

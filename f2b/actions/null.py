@@ -25,6 +25,9 @@ class Null:
     def set_own(self, own: Sequence[Offender]) -> None:
         pass
 
+    def dump(self, jails: Sequence[str]) -> list[tuple[str, Offender, float | None]]:
+        return []
+
     def apply(self, operations: Sequence[Operation], now: float) -> list[Refused]:
         return []
 

@@ -71,7 +71,12 @@ def parse(argv: Sequence[str]) -> Namespace:
     command("check", "Check the configuration, and show every error with file and line.")
     command("ping", "Ask whether the daemon answers.")
 
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    if rest and (args.command != "ban" or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        # argparse gives up on a list that an option interrupts, as in `ban sshd -t 1h 192.0.2.7`.
+        args.words += rest
     if args.command == "unban" and bool(args.addresses) == args.everything:
         unban.error("name the addresses to unban, or --all")
     return args

@@ -11,7 +11,7 @@ from f2b.config.filters import FilterFile
 from f2b.config.ini import DEFAULT, Dialect, Sections, escaped
 from f2b.config.problems import Collector, ConfigErrors, Problem, Severity
 from f2b.config.section import Section, placed
-from f2b.config.settings import Feed, FilterSettings, JailSettings, Where, settings
+from f2b.config.settings import NOWHERE, Feed, FilterSettings, JailSettings, Where, settings
 from f2b.config.spec import parse
 from f2b.config.wall import read_wall
 from f2b.errors import ConfigError, Origin
@@ -71,7 +71,7 @@ def _read_filter(
     spec_text = section.located("filter")
     with placed(spec_text.origin, "filter"):
         spec = parse(spec_text.text)
-    with placed(origin):
+    with placed(origin if spec_text.origin == NOWHERE else spec_text.origin):
         file = FilterFile(files, spec, _variables(section))
     jail = Section(section.dialect, files.marks, section.name, file.known())
     found = file.settings(jail.marked)

@@ -43,7 +43,8 @@ class CatchUps:
     ) -> None:
         """Begin with every jail that looks different from when its past was read. None must be under way."""
         known = await self._recorder.between(self._store.fingerprints)
-        gone = known.keys() - {jail.name for jail in jails}
+        # One that is broken reads nothing either: when it is mended, its past is to be read again.
+        gone = known.keys() - {jail.name for jail in jails if jail.match is not None}
         if gone:
             await self._recorder.record(Batch(caught_up=dict.fromkeys(gone)))
         for jail in jails:

@@ -26,6 +26,8 @@ CLIENTS_OF_ONE = 8
 QUESTION = 64 * 1024
 """The longest request of those who may only read, in bytes."""
 IDLE = 30.0
+HASTE = 1.0
+"""Seconds in which who is refused must have said what he wants."""
 SO_PEERGROUPS = 59
 GROUPS_SIZE = 1024  # bytes; Python's getsockopt takes no more
 
@@ -78,9 +80,13 @@ class Control:
         assert task is not None
         peer = _Peer(writer.get_extra_info("socket"))
         refusal = self._refusal(peer)
-        self._clients[task] = peer.uid
+        if refusal is None:
+            self._clients[task] = peer.uid
         try:
             if refusal is not None:
+                # Closing a socket with a request unread resets the client before it has seen the answer.
+                async with asyncio.timeout(HASTE):
+                    await reader.read(QUESTION)
                 writer.write(protocol.encode_error(refusal))
             else:
                 await self._talk(reader, writer, peer)
@@ -89,7 +95,7 @@ class Control:
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # a client that went away, or the daemon that does
         finally:
-            del self._clients[task]
+            self._clients.pop(task, None)
             writer.close()
 
     def _refusal(self, peer: "_Peer") -> F2bError | None:

@@ -5,9 +5,10 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from f2b.actions.base import Backend
 from f2b.actions.loader import backend
 from f2b.config.load import load
 from f2b.config.problems import ConfigErrors, Severity
@@ -19,7 +20,8 @@ from f2b.decide.assemble import assemble
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
 from f2b.errors import ConfigError, Exit, F2bError
-from f2b.store import Store
+from f2b.model import Ban
+from f2b.store import Batch, Store
 
 LEVELS = {Severity.ERROR: Level.ERROR, Severity.WARNING: Level.WARNING}
 MACHINE_ID = Path("/etc/machine-id")
@@ -76,7 +78,22 @@ def _parts(directory: Path, notifier: Notifier, *, takeover: bool) -> Parts:
         instance=_instance(settings.dbfile),
         takeover=takeover,
     )
+    if store.set_aside is not None:
+        _adopt(wall, assembly.jails, store, now)
     return Parts(config, events, store, Engine(assembly.jails, newest=newest), wall, notifier)
+
+
+def _adopt(wall: Backend, jails: Sequence[Jail], store: Store, now: float) -> None:
+    """Memory is lost, the kernel's is not: no ban ends because of a corrupt database."""
+    known = {jail.name: jail for jail in jails}
+    decisions = [
+        decision
+        for name, offender, left in wall.dump(list(known))
+        for decision in known[name].ban(
+            Ban(name, offender, now, None if left is None else now + left), now
+        )
+    ]
+    store.commit(Batch(tuple(decisions)))
 
 
 def _backend_name(jails: Iterable[Jail]) -> str:

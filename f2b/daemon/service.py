@@ -368,10 +368,17 @@ class Service:
         if monotonic - self._purged > PURGE:
             self._purged = monotonic
             age = self._config.daemon.dbpurgeage
-            self._spawn(purge(self._engine, self._recorder, self._store, age=age, now=now))
+            self._spawn(self._purge(age, now))
 
     def _status(self) -> DaemonStatus:
         return self._health.status(self._reader, self._config.daemon, self._position)
+
+    async def _purge(self, age: float, now: float) -> None:
+        """What cannot be forgotten now, as on a full disk, is forgotten an hour later."""
+        try:
+            await purge(self._engine, self._recorder, self._store, age=age, now=now)
+        except F2bError as error:
+            self._events.warning(f"old failures and bans are kept for another hour: {error}")
 
 
 def _warmup(position: Position) -> float:

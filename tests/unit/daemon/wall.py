@@ -44,6 +44,9 @@ class Kernel:
         self._called("set_own")
         self.own = own
 
+    def dump(self, jails: Sequence[str]) -> list[tuple[str, Offender, float | None]]:
+        return [(*key, until) for key, until in self.held.items() if key[0] in jails]
+
     def fileno(self) -> int:
         return self.news
 
