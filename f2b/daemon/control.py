@@ -85,8 +85,9 @@ class Control:
         try:
             if refusal is not None:
                 # Closing a socket with a request unread resets the client before it has seen the answer.
-                async with asyncio.timeout(HASTE):
-                    await reader.read(QUESTION)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(HASTE):
+                        await reader.read(QUESTION)
                 writer.write(protocol.encode_error(refusal))
             else:
                 await self._talk(reader, writer, peer)

@@ -122,7 +122,6 @@ class Desk:
                 {"address": str(o), "jail": jail, "offender": str(by)}
                 for o in offenders
                 for jail, by in self._engine.covering(o)
-                if request.jail in {None, jail}
             ],
         }
 
