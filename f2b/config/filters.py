@@ -59,6 +59,7 @@ class FilterFile:
             prefregex=prefregex if prefregex.text else None,
             journalmatch=self._marks.lines(texts["journalmatch"]),
             feed=feed,
+            maxlines=self._parsed(texts, "maxlines"),
             maxsessions=self._parsed(texts, "maxsessions"),
         )
 

@@ -44,6 +44,7 @@ ignoreregex = ^three$
 journalmatch = A=1
                B=2
 maxsessions = 7
+maxlines = 3
 """
     found = read(tmp_path, text)
     assert found.name == "f"
@@ -55,7 +56,29 @@ maxsessions = 7
     ]
     assert [line.text for line in found.ignoreregex] == ["^three$"]
     assert [line.text for line in found.journalmatch] == ["A=1", "B=2"]
-    assert (found.feed, found.maxsessions) == (Feed.JOURNAL, 7)
+    assert (found.feed, found.maxsessions, found.maxlines) == (Feed.JOURNAL, 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("definition", "init", "jail", "lines"),
+    [
+        ("", "", {}, 1),
+        ("maxlines = 2", "", {}, 2),
+        ("maxlines = 2", "", {"maxlines": "4"}, 4),
+        ("", "maxlines = 3", {"maxlines": "4"}, 3),
+    ],
+)
+def test_maxlines_of_the_filter_and_of_the_jail(
+    tmp_path: Path, definition: str, init: str, jail: dict[str, str], lines: int
+) -> None:
+    text = f"[Definition]\nfailregex = x\n{definition}\n[Init]\n{init}\n"
+    assert read(tmp_path, text, options=jail).maxlines == lines
+
+
+@pytest.mark.parametrize("text", ["0", "1001", "many"])
+def test_maxlines_out_of_bounds(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"filter.d/f.conf:3: maxlines needs a"):
+        read(tmp_path, f"[Definition]\nfailregex = x\nmaxlines = {text}\n")
 
 
 @pytest.mark.parametrize(
