@@ -134,6 +134,12 @@ def test_a_tag_that_refers_to_itself_names_its_option(tmp_path: Path) -> None:
         ("[Definition]\nfailregex = <x>\nx = d\n[Init]\nx = i\n", 'f[x=""]', []),
         ("[Definition]\nfailregex = %(x)s\nx = d\n", "f[x=p]", ["p"]),
         ("[Definition]\nfailregex = <other/x>\n[other]\nx = o\n", "f", ["o"]),
+        (
+            "[Definition]\nfailregex = <s/x>\n[DEFAULT]\nx = d%(y)s\ny = 1\n[s]\ny = 2\n",
+            "f",
+            ["d2"],
+        ),
+        ("[Definition]\nfailregex = <s/x>\n[DEFAULT]\nx = d\n", "f", ["<s/x>"]),
         ("[Definition]\nfailregex = <x>\n[Init]\nx = i\n", "f[x=<known/x>p]", ["ip"]),
         ("[Definition]\nfailregex = <x>\n[DEFAULT]\nx = d\n", "f", ["d"]),
         ("[Definition]\nfailregex = 50%%<x>\nx = 1\n", "f[x=2%]", ["50%2%"]),
