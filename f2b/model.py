@@ -33,13 +33,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One entry that a failregex matched."""
+    """One entry that a failregex matched. `users` are all that its session tried, `groups` all that was captured."""
 
     address: Offender
     time: float
     cursor: str
     session: str | None = None
     user: str | None = None
+    users: tuple[str, ...] = ()
+    groups: tuple[tuple[str, str], ...] = ()
 
 
 class Source(StrEnum):

@@ -59,6 +59,7 @@ class FilterFile:
             prefregex=prefregex if prefregex.text else None,
             journalmatch=self._marks.lines(texts["journalmatch"]),
             feed=feed,
+            maxlines=self._parsed(texts, "maxlines"),
             maxsessions=self._parsed(texts, "maxsessions"),
         )
 
@@ -83,7 +84,7 @@ class FilterFile:
         if place == "known":
             return self._first((("Init", option), ("Definition", name), ("Definition", option)))
         if slash:
-            return self._first(((place, option),))
+            return self._get(place, option) if place in self._dialect.own else None
         found = self._specific(name)
         return self._first((("Definition", name), (DEFAULT, name))) if found is None else found
 
@@ -95,9 +96,13 @@ class FilterFile:
     def _first(self, places: Iterable[tuple[str, str]]) -> str | None:
         for section, option in places:
             if option in self._dialect.own.get(section, {}):
-                others = {name: text for name, text in self._variables.items() if name != option}
-                return self._dialect.get(section, option, vars=others)
+                return self._get(section, option)
         return None
+
+    def _get(self, section: str, option: str) -> str | None:
+        """An option as its section sees it, or else that of DEFAULT."""
+        others = {name: text for name, text in self._variables.items() if name != option}
+        return self._dialect.get(section, option, vars=others, fallback=None)
 
     def _parsed(self, texts: Mapping[str, str], option: str) -> Any:
         row = _ROWS[option]

@@ -146,7 +146,7 @@ def _marked(text: str, file: str, marks: Marks) -> Iterator[str]:
         if not bare or bare[0] in "#;":
             yield line
         else:
-            bare = _INLINE_COMMENT.sub("", line.rstrip("\n"))
+            bare = _INLINE_COMMENT.sub("", line.rstrip("\n")).rstrip()
             yield bare + marks.new(Origin(file, number))
 
 

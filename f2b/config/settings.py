@@ -44,6 +44,7 @@ class FilterSettings:
     prefregex: Located | None = None
     journalmatch: tuple[Located, ...] = ()
     feed: Feed = Feed.JOURNAL
+    maxlines: int = 1
     maxsessions: int = 10_000
 
 
@@ -298,7 +299,7 @@ _JAIL = (
     *_ignored(Where.JAIL, "f2b's chain comes before all of these", "chain"),
     *_ignored(
         Where.JAIL, "it is not available yet",
-        "maxlines ignorecommand ignorecache bantime.increment bantime.factor bantime.formula "
+        "ignorecommand ignorecache bantime.increment bantime.factor bantime.formula "
         "bantime.multipliers bantime.maxtime bantime.rndtime bantime.overalljails",
     ),
     *_ignored(
@@ -324,6 +325,10 @@ _FILTER = (
     Setting(
         "source", Where.FILTER, source, "journal",
         "journal, or bans: each ban of another jail is a failure",
+    ),
+    Setting(
+        "maxlines", Where.FILTER, values.integer(1, 1000), "1",
+        "the number of lines that a regex sees at a time, with <SKIPLINES> between them",
     ),
     Setting(
         "maxsessions", Where.FILTER, values.integer(1), "10000",

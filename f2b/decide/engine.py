@@ -46,8 +46,8 @@ class Engine:
             _find(jail, entry)
 
     def oldest_session(self) -> float | None:
-        """When the oldest of the open sessions of all jails began."""
-        times = (jail.filter.sessions.oldest() for jail in self.jails.values())
+        """When the oldest that the filters of all jails remember began: a session, or lines for maxlines."""
+        times = (jail.filter.oldest() for jail in self.jails.values())
         return min((time for time in times if time is not None), default=None)
 
     def count(self, jail: Jail, failure: Failure, now: float) -> list[Decision]:

@@ -1,92 +1,146 @@
-"""A filter: compiled regexes and the memory of open sessions. Entry in, failure or nothing out."""
+"""A filter: compiled regexes and the memory of lines and open sessions. Entry in, failure or nothing out."""
 
 import re
+from functools import partial
+from typing import NamedTuple
 
-from f2b.addresses import Family, Offender, parse_host
+from f2b.addresses import Family, Offender, parse, parse_host
 from f2b.config.settings import FilterSettings
 from f2b.detect import line
-from f2b.detect.failregex import compile_failregex, compile_regex
-from f2b.detect.session import Groups, Sessions, has_identity
+from f2b.detect.failregex import Groups, captured, compile_failregex, compile_regex
+from f2b.detect.ring import Ring
+from f2b.detect.session import Merged, Sessions, has_identity
 from f2b.model import Entry, Failure
 
 WIDEST = {Family.INET: 8, Family.INET6: 16}
 """No log line may ban more than that: <SUBNET> would take a /0."""
 
 
-class Filter:
-    """Raises FilterError when a regex cannot be used."""
+class Hit(NamedTuple):
+    """A line that a failregex took: the number of that regex, and what it and its session say."""
 
-    def __init__(self, settings: FilterSettings) -> None:
+    regex: int
+    groups: Groups
+    users: tuple[str, ...]
+    session: str | None
+    failed: bool
+
+
+class Filter:
+    """Raises FilterError when a regex cannot be used.
+
+    With `raw_names`, <HOST> takes host names too; `hit` tells them, and no failure comes of them.
+    """
+
+    def __init__(self, settings: FilterSettings, *, raw_names: bool = False) -> None:
         self.name = settings.name
-        self._prefix = compile_regex(settings.prefregex) if settings.prefregex else None
+        several = settings.maxlines > 1
+        compiled = partial(compile_regex, names=raw_names, multiline=several)
+        self._prefix = compiled(settings.prefregex) if settings.prefregex else None
         known = tuple(self._prefix.groupindex) if self._prefix else ()
-        self._fail = tuple(compile_failregex(regex, known) for regex in settings.failregex)
-        self._ignore = tuple(compile_regex(regex) for regex in settings.ignoreregex)
+        self._fail = tuple(
+            compile_failregex(regex, known, names=raw_names, multiline=several)
+            for regex in settings.failregex
+        )
+        self._ignore = tuple(compiled(regex) for regex in settings.ignoreregex)
+        self._ring = Ring(settings.maxlines) if several else None
         self.sessions = Sessions(settings.maxsessions)
         self.invalid = 0
         """How many lines matched but had no valid address at the place of the address."""
 
     def find(self, entry: Entry) -> Failure | None:
-        """The failure that this entry is, if any. Remembers what later lines of the same session need."""
-        text = line.build(entry.fields)
-        groups = self._match(text)
-        if groups is None:
+        """The failure that this entry is, if any. Remembers what later entries need."""
+        hit = self.hit(entry)
+        return self.failure(hit, entry) if hit and hit.failed else None
+
+    def hit(self, entry: Entry) -> Hit | None:
+        """What the first failregex that matches captures, together with what its session knew."""
+        found = self._search(line.build(entry.fields), entry.time)
+        if found is None:
             return None
-        session = self._session_key(groups, entry)
-        failed = True  # outside a session <F-NOFAIL> has no effect, as in fail2ban
-        if session is not None:
-            groups, failed = self.sessions.merge(session, groups, entry.time)
-        if not failed:
-            return None
-        if session is not None and not has_identity(groups):
+        regex, groups = found
+        session = _session_key(groups, entry)
+        if session is None:  # then <F-NOFAIL> has no effect, as in fail2ban
+            user = groups.get("user")
+            return Hit(regex, groups, (user,) if user else (), None, failed=True)
+        merged: Merged = self.sessions.merge(session, groups, entry.time)
+        if merged.failed and not has_identity(merged.groups):
             self.sessions.suspend(session)
-            return None
-        address = _address(groups)
+            return Hit(regex, merged.groups, merged.users, session, failed=False)
+        return Hit(regex, merged.groups, merged.users, session, merged.failed)
+
+    def failure(self, hit: Hit, entry: Entry) -> Failure | None:
+        """What a hit comes to, unless it names no valid address."""
+        address = _address(hit.groups)
         if address is None:
             self.invalid += 1
             return None
-        return Failure(address, entry.time, entry.cursor, session, groups.get("user") or None)
+        return Failure(
+            address,
+            entry.time,
+            entry.cursor,
+            hit.session,
+            hit.groups.get("user") or None,
+            hit.users,
+            tuple(hit.groups.items()),
+        )
 
-    def _match(self, text: str) -> Groups | None:
-        """The groups of the first failregex that matches, over those of prefregex; None if none or if ignored."""
+    def oldest(self) -> float | None:
+        """When the oldest began that this filter remembers, of its open sessions and its lines."""
+        times = (self.sessions.oldest(), self._ring.oldest() if self._ring else None)
+        return min((time for time in times if time is not None), default=None)
+
+    def _search(self, text: str, time: float) -> tuple[int, Groups] | None:
+        """The first failregex that matches, its groups over those of prefregex; None if none or if ignored."""
+        if self._ring:
+            text = self._ring.add(text, time)
         groups: Groups = {}
-        content = text
+        content, offset = text, 0
         if self._prefix is not None:
             prefix = self._prefix.search(text)
             if prefix is None:
                 return None
-            groups = _captured(prefix)
-            content = groups.pop("content", "") or text
-        for regex in self._fail:
-            found = regex.search(content)
-            if found is not None:
-                break
-        else:
+            groups = captured(prefix)
+            if inner := groups.pop("content", ""):
+                content, offset = inner, prefix.start("content")
+        found = self._first(content)
+        if found is None:
             return None
+        number, match = found
         # fail2ban tries ignoreregex on the line or on the content, by the number of regexes: we ask both.
-        if any(regex.search(content) or regex.search(text) for regex in self._ignore):
+        asked = (self._ring.take(match, offset),) if self._ring else (content, text)
+        if any(regex.search(each) for regex in self._ignore for each in asked):
             return None
-        groups.update(_captured(found))
-        return groups
+        return number, groups | captured(match)
 
-    @staticmethod
-    def _session_key(groups: Groups, entry: Entry) -> str | None:
-        """A session ends with the boot that it began in: process ids come again."""
-        session = groups.pop("mlfid", None)
-        if session is None:
-            return None
-        return f"{line.text(entry.fields, '_BOOT_ID')[:8]} {session}".strip()
+    def _first(self, content: str) -> tuple[int, re.Match[str]] | None:
+        for number, regex in enumerate(self._fail):
+            if (match := regex.search(content)) is not None:
+                return number, match
+        return None
 
 
-def _captured(match: re.Match[str]) -> Groups:
-    return {name: value for name, value in match.groupdict().items() if value is not None}
+def _session_key(groups: Groups, entry: Entry) -> str | None:
+    """A session ends with the boot that it began in: process ids come again."""
+    session = groups.pop("mlfid", None)
+    if session is None:
+        return None
+    return f"{line.text(entry.fields, '_BOOT_ID')[:8]} {session}".strip()
 
 
 def _address(groups: Groups) -> Offender | None:
-    text = groups.get("ip4") or groups.get("ip6") or groups.get("fid", "")
-    address = parse_host(text)
+    """An id that is an address or a network is meant, whatever address stands beside it; any other id is only told."""
+    fid = groups.get("fid")
+    if fid and (meant := _network(fid)) is not None:
+        return meant
+    text = groups.get("ip4") or groups.get("ip6") or groups.get("dns", "")
     prefix = groups.get("cidr")
-    if address is None or prefix is None:
-        return address
-    widest = WIDEST[address.family]
-    return address.masked(int(prefix)) if widest <= int(prefix) <= address.family.bits else None
+    return parse_host(text) if prefix is None else _network(f"{text}/{prefix}")
+
+
+def _network(text: str) -> Offender | None:
+    try:
+        network = parse(text)
+    except ValueError:
+        return None
+    return network if network.prefix >= WIDEST[network.family] else None

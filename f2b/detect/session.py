@@ -8,13 +8,20 @@ what later lines lack, a success (<F-MLFGAINED>) forgives, an end (<F-MLFFORGET>
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
+
+from f2b.detect.failregex import Groups
 
 LIFETIME = 300.0
 """Seconds of entry time after its last line until a session is forgotten; the reader warms up for as long."""
 
-Groups = dict[str, str]
+USERS = 8
+USER = 256
+"""A session remembers so many users, and so much of their names: more than any count or comparison needs."""
+
 FLAGS = ("mlfforget", "mlfgained", "nofail", "once")
-IDENTITY = ("ip4", "ip6", "dns", "fid")
+ADDRESS = ("ip4", "ip6", "dns")
+IDENTITY = (*ADDRESS, "fid")
 
 
 def has_identity(groups: Groups) -> bool:
@@ -22,13 +29,19 @@ def has_identity(groups: Groups) -> bool:
     return any(groups.get(name) for name in IDENTITY)
 
 
+class Merged(NamedTuple):
+    """A line with what its session knew: all groups, all users, and whether the line is a failure."""
+
+    groups: Groups
+    users: tuple[str, ...]
+    failed: bool
+
+
 @dataclass(slots=True)
 class _Session:
     touched: float
     groups: Groups
-    users: set[str] = field(
-        default_factory=set
-    )  # two at most: only whether there is a second one matters
+    users: dict[str, None] = field(default_factory=dict)  # in the order in which they were tried
     pending: bool = False
     failed: bool = False
 
@@ -45,8 +58,8 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._open)
 
-    def merge(self, key: str, groups: Groups, time: float) -> tuple[Groups, bool]:
-        """Add a line to its session; the merged groups, and whether the line is a failure.
+    def merge(self, key: str, groups: Groups, time: float) -> Merged:
+        """Add a line to its session. What the line leaves empty stays as it was.
 
         A line is none when it is a helper or a success, unless a failure is pending (one was logged before the
         address was known) or the session has tried more than one user.
@@ -56,13 +69,14 @@ class Sessions:
         session = self._touch(key, time)
         if gained:
             session.pending = False
-        if (user := line.get("user")) and len(session.users) < 2:
-            session.users.add(user)
-        if has_identity(line):
+        if (user := line.get("user")) and len(session.users) < USERS:
+            session.users[user[:USER]] = None
+        if any(line.get(name) for name in ADDRESS):
             # All of it is replaced: an IPv4 address of before must not stand beside an IPv6 address of now.
-            for name in (*IDENTITY, "cidr"):
+            for name in (*ADDRESS, "cidr"):
                 session.groups.pop(name, None)
-        session.groups.update(line)
+        for name, value in line.items():
+            session.groups[name] = value or session.groups.get(name, "")
         helper = gained or "nofail" in groups
         failure = not helper or session.pending or len(session.users) > 1
         if "once" in groups and session.failed:
@@ -71,7 +85,7 @@ class Sessions:
         session.failed = session.failed or (failure and has_identity(session.groups))
         if "mlfforget" in groups:
             self._close(key)
-        return session.groups, failure
+        return Merged(dict(session.groups), tuple(session.users), failure)
 
     def suspend(self, key: str) -> None:
         """A failure without an address waits for the line that brings one."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,9 +40,16 @@ SESSION = FilterSettings(
     journalmatch=located("_COMM=b"),
 )
 BANS = FilterSettings(name="bans", feed=Feed.BANS)
+LINES = FilterSettings(
+    name="lines",
+    failregex=located(r"^(?P<line>\S+ c\[\d+\]): bad$<SKIPLINES>^(?P=line): from <HOST>$"),
+    journalmatch=located("_COMM=c"),
+    maxlines=5,
+)
 JAILS = (
     JailSettings(name="plain", filter=PLAIN, maxretry=3, findtime=60, bantime=90),
     JailSettings(name="session", filter=SESSION, maxretry=2, findtime=30, bantime=40),
+    JailSettings(name="lines", filter=LINES, maxretry=2, findtime=60, bantime=600),
     JailSettings(name="once", filter=PLAIN, maxretry=1, findtime=10, bantime=None),
     JailSettings(name="recidive", filter=BANS, maxretry=2, findtime=100, bantime=150),
 )
@@ -196,6 +204,18 @@ def test_a_crash_anywhere_live_changes_nothing(
 ) -> None:
     """Bans expire between the batches, and late entries come after their end."""
     assert unchanged(steps_, sizes, crashes, clock_steps, live=True)
+
+
+@pytest.mark.parametrize("crashes", [{at} for at in range(9)] + [{0, 2, 4, 6, 8}])
+def test_a_crash_between_the_lines_of_a_failure_changes_nothing(
+    tmp_path: Path, crashes: set[int]
+) -> None:
+    lines = ["bad", "bad", "x", "from 192.0.2.1", "y", "from 192.0.2.1", "from 192.0.2.2"]
+    history = entries([(("c", line), 1, 40.0) for line in lines])
+    undisturbed = run(tmp_path / "a", history, [len(history)], set(), [0.0])
+    disturbed = run(tmp_path / "b", history, [1], crashes, [0.0])
+    assert disturbed == undisturbed
+    assert len(undisturbed[0]) == 2
 
 
 def test_the_test_would_notice_a_position_outside_the_transaction(tmp_path: Path) -> None:

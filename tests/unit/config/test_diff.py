@@ -40,6 +40,7 @@ def test_jails_come_go_and_stay(tmp_path: Path) -> None:
         ("failregex = other", {Part.FILTER}),
         ("journalmatch = A=1", {Part.FILTER}),
         ("maxsessions = 1", {Part.FILTER}),
+        ("maxlines = 2", {Part.FILTER}),
         ("maxretry = 3\nblocktype = reject", {Part.THRESHOLDS, Part.WALL}),
         ("# a comment", set()),
     ],
@@ -65,11 +66,12 @@ def test_the_fingerprint_is_of_what_decides_what_is_a_failure(tmp_path: Path) ->
         "failregex = x",
         "journalmatch = *",
         "ignoreregex = x",
+        "maxlines = 2",
     ]
     jails = [config(tmp_path, BASE + option).jails[0] for option in options]
     plain, thresholds, *others = (fingerprint(jail) for jail in jails)
     assert plain == thresholds
-    assert len({plain, *others}) == 4
+    assert len({plain, *others}) == 5
 
 
 def test_daemon_settings_that_need_a_restart_are_named(tmp_path: Path) -> None:

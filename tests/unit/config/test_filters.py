@@ -44,6 +44,7 @@ ignoreregex = ^three$
 journalmatch = A=1
                B=2
 maxsessions = 7
+maxlines = 3
 """
     found = read(tmp_path, text)
     assert found.name == "f"
@@ -55,7 +56,29 @@ maxsessions = 7
     ]
     assert [line.text for line in found.ignoreregex] == ["^three$"]
     assert [line.text for line in found.journalmatch] == ["A=1", "B=2"]
-    assert (found.feed, found.maxsessions) == (Feed.JOURNAL, 7)
+    assert (found.feed, found.maxsessions, found.maxlines) == (Feed.JOURNAL, 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("definition", "init", "jail", "lines"),
+    [
+        ("", "", {}, 1),
+        ("maxlines = 2", "", {}, 2),
+        ("maxlines = 2", "", {"maxlines": "4"}, 4),
+        ("", "maxlines = 3", {"maxlines": "4"}, 3),
+    ],
+)
+def test_maxlines_of_the_filter_and_of_the_jail(
+    tmp_path: Path, definition: str, init: str, jail: dict[str, str], lines: int
+) -> None:
+    text = f"[Definition]\nfailregex = x\n{definition}\n[Init]\n{init}\n"
+    assert read(tmp_path, text, options=jail).maxlines == lines
+
+
+@pytest.mark.parametrize("text", ["0", "1001", "many"])
+def test_maxlines_out_of_bounds(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"filter.d/f.conf:3: maxlines needs a"):
+        read(tmp_path, f"[Definition]\nfailregex = x\nmaxlines = {text}\n")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +134,12 @@ def test_a_tag_that_refers_to_itself_names_its_option(tmp_path: Path) -> None:
         ("[Definition]\nfailregex = <x>\nx = d\n[Init]\nx = i\n", 'f[x=""]', []),
         ("[Definition]\nfailregex = %(x)s\nx = d\n", "f[x=p]", ["p"]),
         ("[Definition]\nfailregex = <other/x>\n[other]\nx = o\n", "f", ["o"]),
+        (
+            "[Definition]\nfailregex = <s/x>\n[DEFAULT]\nx = d%(y)s\ny = 1\n[s]\ny = 2\n",
+            "f",
+            ["d2"],
+        ),
+        ("[Definition]\nfailregex = <s/x>\n[DEFAULT]\nx = d\n", "f", ["<s/x>"]),
         ("[Definition]\nfailregex = <x>\n[Init]\nx = i\n", "f[x=<known/x>p]", ["ip"]),
         ("[Definition]\nfailregex = <x>\n[DEFAULT]\nx = d\n", "f", ["d"]),
         ("[Definition]\nfailregex = 50%%<x>\nx = 1\n", "f[x=2%]", ["50%2%"]),

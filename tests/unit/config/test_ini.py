@@ -21,6 +21,8 @@ from tests.unit.config.tree import layers, value, write
         ("x =", ""),
         ("x = 1 ; a comment", "1"),
         ("x = 1\t; a comment", "1"),
+        ("x = (%(y)s)\ny = 1  ; a comment", "(1)"),
+        ("x = (%(y)s)\ny = 1 \t", "(1)"),
         ("x = 1;2;", "1;2;"),
         ("x = '1 ; 2'", "'1"),
         ("x = 1 # no comment", "1 # no comment"),

@@ -4,16 +4,17 @@ import re
 
 import pytest
 
+from f2b.detect import failregex
 from f2b.detect.failregex import compile_failregex, compile_regex, expand
 from f2b.errors import FilterError
 from tests.unit.decide.making import located
 
 
-def captured(regex: str, text: str) -> dict[str, str] | None:
-    match = compile_regex(*located(regex)).search(text)
-    if match is None:
-        return None
-    return {name: value for name, value in match.groupdict().items() if value is not None}
+def captured(
+    regex: str, text: str, *, names: bool = False, multiline: bool = False
+) -> dict[str, str] | None:
+    match = compile_regex(*located(regex), names=names, multiline=multiline).search(text)
+    return None if match is None else failregex.captured(match)
 
 
 @pytest.mark.parametrize("tag", ["<IP4>", "<F-IP4/>", "<ADDR>", "<F-ADDR/>", "<HOST>", "<SUBNET>"])
@@ -41,6 +42,18 @@ def test_a_host_is_an_address_and_no_name() -> None:
     assert captured("^from <HOST>$", "from example.com") is None
 
 
+@pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ("mail.example.com", {"dns": "mail.example.com"}),
+        ("192.0.2.7", {"ip4": "192.0.2.7"}),
+        ("[2001:db8::1]", {"ip6": "2001:db8::1"}),
+    ],
+)
+def test_with_raw_names_a_host_is_either(text: str, groups: dict[str, str]) -> None:
+    assert captured("^from <HOST>$", f"from {text}", names=True) == groups
+
+
 def test_dns_is_a_name() -> None:
     assert captured("^from <DNS>$", "from mail-1.example.com") == {"dns": "mail-1.example.com"}
 
@@ -59,11 +72,59 @@ def test_id_and_port() -> None:
 
 @pytest.mark.parametrize(
     ("tag", "group"),
-    [("USER", "user"), ("ID", "fid"), ("PORT", "fport"), ("IP4", "ip4"), ("ALT_USER", "alt_user"),
+    [("USER", "user"), ("ID", "fid"), ("PORT", "fport"), ("IP4", "ip4"), ("ALT_", "alt_"),
      ("MLFID", "mlfid"), ("RHOST-NAME", "rhost_name")],
 )  # fmt: skip
 def test_a_pair_of_tags_captures_its_own_pattern(tag: str, group: str) -> None:
     assert captured(rf"^<F-{tag}>\S+</F-{tag}> x$", "root x") == {group: "root"}
+
+
+def test_an_alternative_fills_what_is_missing() -> None:
+    regex = r"^(?:<F-USER>[a-z]+</F-USER>|<F-ALT_USER>\d+</F-ALT_USER>)$"
+    assert captured(regex, "root") == {"user": "root"}
+    assert captured(regex, "7") == {"alt_user": "7", "user": "7"}
+
+
+def test_an_alternative_fills_what_is_empty() -> None:
+    regex = r"^u=<F-USER>\w*</F-USER> r=<F-ALT_USER>\w*</F-ALT_USER>$"
+    assert captured(regex, "u= r=guest") == {"user": "guest", "alt_user": "guest"}
+    assert captured(regex, "u=root r=guest") == {"user": "root", "alt_user": "guest"}
+
+
+def test_the_first_alternative_by_name_comes_first() -> None:
+    regex = r"^<F-ALT_USER_2>\w*</F-ALT_USER_2> <F-ALT_USER_1>\w*</F-ALT_USER_1>$"
+    assert (captured(regex, "two one") or {})["user"] == "one"
+    assert (captured(regex, "two ") or {})["user"] == "two"
+
+
+def test_an_alternative_of_another_name_is_for_that_name() -> None:
+    groups = captured(r"^<F-ALT_USER1>\w+</F-ALT_USER1>$", "root")
+    assert groups == {"alt_user1": "root", "user1": "root"}
+
+
+def test_an_alternative_may_be_the_id() -> None:
+    assert (captured(r"^<F-ALT_ID>\w+</F-ALT_ID>$", "x") or {})["fid"] == "x"
+
+
+def test_parts_of_a_tuple_are_joined() -> None:
+    regex = r"^<F-ID>\w+</F-ID> <F-TUPLE_ID_1>\w+</F-TUPLE_ID_1>(?: <F-TUPLE_ID_2>\w+</F-TUPLE_ID_2>)?$"
+    assert (captured(regex, "a b c") or {})["fid"] == "a, b, c"
+    assert (captured(regex, "a b") or {})["fid"] == "a, b"
+
+
+def test_skipped_lines_are_as_few_as_can_be() -> None:
+    regex = "^one$<SKIPLINES>^two$<SKIPLINES>^three$"
+    groups = captured(regex, "one\nx\ny\ntwo\nthree\nthree\n", multiline=True)
+    assert groups == {"skiplines0": "x\ny\n", "skiplines1": ""}
+
+
+def test_only_several_lines_have_boundaries_between_them() -> None:
+    assert captured("^two$", "one\ntwo\n", multiline=True) == {}
+    assert captured("^two$", "one\ntwo\n") is None
+
+
+def test_pairs_may_overlap() -> None:
+    assert expand("<F-A>a<F-B>b</F-A>c</F-B>") == "(?P<a>a(?P<b>b)c)"
 
 
 def test_pairs_may_be_nested() -> None:

@@ -10,16 +10,22 @@ from f2b.model import Failure
 from tests.unit.decide.making import HERE, entry, located
 
 
-def made(*failregex: str, prefregex: str | None = None, ignore: tuple[str, ...] = ()) -> Filter:
-    return Filter(
-        FilterSettings(
-            name="test",
-            failregex=located(*failregex),
-            ignoreregex=located(*ignore),
-            prefregex=Located(prefregex, HERE) if prefregex else None,
-            journalmatch=located("_COMM=a"),
-        )
+def made(
+    *failregex: str,
+    prefregex: str | None = None,
+    ignore: tuple[str, ...] = (),
+    maxlines: int = 1,
+    raw_names: bool = False,
+) -> Filter:
+    settings = FilterSettings(
+        name="test",
+        failregex=located(*failregex),
+        ignoreregex=located(*ignore),
+        prefregex=Located(prefregex, HERE) if prefregex else None,
+        journalmatch=located("_COMM=a"),
+        maxlines=maxlines,
     )
+    return Filter(settings, raw_names=raw_names)
 
 
 def find(filter_: Filter, message: str, time: float = 1000, **fields: Any) -> Failure | None:
@@ -148,6 +154,125 @@ def test_subnets(text: str, network: str | None) -> None:
 
 def test_an_id_that_is_an_address_is_one() -> None:
     assert who(made("bad <F-ID/>$"), "bad 192.0.2.7") == "192.0.2.7"
+
+
+@pytest.mark.parametrize(
+    ("id_", "who_"),
+    [
+        ("198.51.100.9", "198.51.100.9"),
+        ("198.51.100.9/24", "198.51.100.0/24"),
+        ("2001:db8::1/64", "2001:db8::/64"),
+        ("0.0.0.0/0", "192.0.2.7"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("fellow", "192.0.2.7"),
+        ("4", "192.0.2.7"),
+    ],
+)
+def test_an_id_beside_an_address_counts_where_it_is_one(id_: str, who_: str) -> None:
+    filter_ = made("bad <HOST> <F-ID/>$")
+    failure = find(filter_, f"bad 192.0.2.7 {id_}")
+    assert failure
+    assert str(failure.address) == who_
+    assert dict(failure.groups) == {"ip4": "192.0.2.7", "fid": id_}
+
+
+@pytest.mark.parametrize("network", ["10.0.0.0/7", "2001::/15", "192.0.2.0/33"])
+def test_no_line_bans_half_the_world(network: str) -> None:
+    assert who(made("bad <F-ID/>$"), f"bad {network}") is None
+    assert who(made("bad <SUBNET>$"), f"bad {network}") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("192.0.2.7", "192.0.2.7"), ("4", None), ("1.2", None), ("1.2.3.999", None), ("a.b", None)],
+)
+def test_a_name_that_is_an_address_is_one(text: str, address: str | None) -> None:
+    assert who(made("bad <DNS>$"), f"bad {text}") == address
+
+
+def test_raw_names_are_told_and_no_failures() -> None:
+    filter_ = made("bad <HOST>$", raw_names=True)
+    hit = filter_.hit(entry("bad mail.example.com"))
+    assert hit
+    assert (hit.groups, hit.failed) == ({"dns": "mail.example.com"}, True)
+    assert find(filter_, "bad mail.example.com") is None
+    assert who(filter_, "bad 192.0.2.7") == "192.0.2.7"
+
+
+def test_a_failure_tells_all_that_was_captured() -> None:
+    filter_ = made("bad <F-ALT_USER>\\S+</F-ALT_USER> <HOST> <F-PORT/>$")
+    failure = find(filter_, "bad root 192.0.2.7 22")
+    assert failure
+    assert dict(failure.groups) == {
+        "user": "root", "alt_user": "root", "ip4": "192.0.2.7", "fport": "22",
+    }  # fmt: skip
+    assert (failure.user, failure.users) == ("root", ("root",))
+
+
+def test_a_hit_tells_which_regex_it_was() -> None:
+    hit = made("one <HOST>$", "two <HOST>$").hit(entry("two 192.0.2.7"))
+    assert hit
+    assert hit.regex == 1
+
+
+# --- several lines ---
+
+TWO_LINES = "^a: bad <F-USER>\\w+</F-USER>$<SKIPLINES>^a: from <HOST>$"
+
+
+def test_a_failure_may_take_two_lines() -> None:
+    filter_ = made(TWO_LINES, maxlines=3)
+    assert [who(filter_, text) for text in ("bad root", "x", "from 192.0.2.7")] == [
+        None, None, "192.0.2.7",
+    ]  # fmt: skip
+
+
+def test_lines_further_apart_than_maxlines_are_no_failure() -> None:
+    filter_ = made(TWO_LINES, maxlines=3)
+    texts = ("bad root", "x", "y", "from 192.0.2.7")
+    assert [who(filter_, text) for text in texts] == [None] * 4
+
+
+def test_lines_count_once() -> None:
+    filter_ = made(TWO_LINES, maxlines=9)
+    texts = ("bad root", "from 192.0.2.7", "x", "from 192.0.2.7")
+    assert [who(filter_, text) for text in texts] == [None, "192.0.2.7", None, None]
+
+
+def test_a_failure_of_several_lines_has_the_time_and_cursor_of_the_last() -> None:
+    filter_ = made(TWO_LINES, maxlines=2)
+    find(filter_, "bad root", 1000)
+    failure = find(filter_, "from 192.0.2.7", 1001)
+    assert failure
+    assert (failure.time, failure.cursor, failure.user) == (1001, "from 192.0.2.7@1001", "root")
+
+
+def test_with_one_line_there_are_no_lines_to_skip() -> None:
+    filter_ = made(TWO_LINES)
+    assert [who(filter_, text) for text in ("bad root", "from 192.0.2.7")] == [None, None]
+
+
+def test_ignoreregex_sees_the_lines_that_matched_alone() -> None:
+    filter_ = made(TWO_LINES, maxlines=9, ignore=("guest|other",))
+    texts = ("other", "bad root", "from 192.0.2.7", "bad guest", "from 192.0.2.7")
+    assert [who(filter_, text) for text in texts] == [None, None, "192.0.2.7", None, None]
+
+
+def test_a_prefix_may_span_lines_too() -> None:
+    prefix = r"(?s)^a: <F-CONTENT>bad.+</F-CONTENT>$"
+    filter_ = made("^bad$<SKIPLINES>^a: from <HOST>$", prefregex=prefix, maxlines=9)
+    texts = ("bad", "x", "from 192.0.2.7", "from 192.0.2.7")
+    assert [who(filter_, text) for text in texts] == [None, None, "192.0.2.7", None]
+
+
+def test_a_filter_knows_since_when_it_must_be_told_again() -> None:
+    filter_ = made(TWO_LINES, maxlines=9)
+    assert filter_.oldest() is None
+    find(filter_, "bad root", 1000)
+    find(filter_, "x", 1001)
+    assert filter_.oldest() == 1000
+    find(filter_, "from 192.0.2.7", 1002)
+    assert filter_.oldest() == 1001
 
 
 def test_an_id_that_is_none_is_dropped() -> None:

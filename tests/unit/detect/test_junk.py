@@ -14,7 +14,8 @@ from tests.unit.decide.making import HERE, located
 
 pieces = st.sampled_from(
     [*(f"<{tag}>" for tag in TAGS), "<F-USER>", "</F-USER>", "<F-ID/>", "<F-MLFID>", "</F-MLFID>",
-     "<F-", "(?P<", "(?i)", "(?P=user)", "\\", "(", ")", "[", "]", "{9}", "*", "+?", "^", "$", "|"]
+     "<F-", "(?P<", "(?i)", "(a(?i)", "<SKIPLINES>", "<F-ALT_", "(?P=user)", "\\",
+     "(", ")", "[", "]", "{9}", "*", "+?", "^", "$", "|"]
 )  # fmt: skip
 regexes = st.lists(st.one_of(pieces, st.text(max_size=5)), max_size=12).map("".join)
 
@@ -52,6 +53,13 @@ LOOSE = Filter(
     )
 )  # fmt: skip
 STRICT = Filter(FilterSettings(name="strict", failregex=located("(?:<SUBNET>|<F-ID/>)")))
+LINES = Filter(
+    FilterSettings(
+        name="lines",
+        failregex=located("bad$<SKIPLINES><SUBNET>|<F-TUPLE_ID>a</F-TUPLE_ID>"),
+        maxlines=4,
+    )
+)
 
 
 @given(regexes)
@@ -73,6 +81,6 @@ def test_a_regex_compiles_or_is_a_filter_error(text: str) -> None:
 @example({"SYSLOG_PID": b"0x" + b"f" * 20_000, "_COMM": b"a"}, 0.0)
 @example({"MESSAGE": "\u0661.\u0661.\u0661.\u0661/\u0663".encode()}, 0.0)
 def test_no_entry_makes_a_filter_raise(junk: dict[str, bytes | list[bytes]], time: float) -> None:
-    for filter_ in (LOOSE, STRICT):
+    for filter_ in (LOOSE, STRICT, LINES):
         failure = filter_.find(Entry("c", time, junk))
         assert failure is None or failure.cursor == "c"

@@ -4,7 +4,7 @@ import pytest
 
 from f2b.config.settings import FilterSettings, Located
 from f2b.detect.filter import Filter
-from f2b.detect.session import LIFETIME, Sessions
+from f2b.detect.session import LIFETIME, USER, USERS, Sessions
 from f2b.model import Failure
 from tests.unit.decide.making import HERE, entry, located
 
@@ -188,14 +188,36 @@ def test_a_session_that_is_over_is_not_the_oldest(end: str) -> None:
     )
 
 
+def test_a_failure_tells_all_users_of_its_session() -> None:
+    log = Log()
+    log.run(f"from {A}", "bad root")
+    failure = log.line("bad guest")
+    assert failure
+    assert (failure.user, failure.users) == ("guest", ("root", "guest"))
+
+
+def test_what_a_line_leaves_empty_stays() -> None:
+    sessions = Sessions(1)
+    sessions.merge("a", {"user": "root", "ip4": A}, 1000)
+    merged = sessions.merge("a", {"user": "", "ip4": ""}, 1000)
+    assert merged.groups == {"user": "root", "ip4": A}
+
+
+def test_an_id_of_before_stays_beside_an_address() -> None:
+    sessions = Sessions(1)
+    sessions.merge("a", {"fid": "x", "ip4": A, "cidr": "24"}, 1000)
+    assert sessions.merge("a", {"ip6": "::1"}, 1000).groups == {"fid": "x", "ip6": "::1"}
+
+
 # --- the ceiling ---
 
 
-def test_a_session_remembers_no_more_users_than_it_needs() -> None:
-    sessions = Sessions(10)
-    for number in range(10_000):
-        sessions.merge("a", {"user": f"u{number}"}, 1000)
-    assert len(sessions._open["a"].users) == 2
+def test_users_of_a_session_are_few_and_short() -> None:
+    sessions = Sessions(1)
+    for number in range(100):
+        sessions.merge("a", {"user": f"{number}" * 1000}, 1000)
+    merged = sessions.merge("a", {}, 1000)
+    assert (len(merged.users), max(map(len, merged.users))) == (USERS, USER)
 
 
 def test_the_least_recent_session_goes_first() -> None:
