@@ -212,8 +212,8 @@ def test_a_crash_between_the_lines_of_a_failure_changes_nothing(
 ) -> None:
     lines = ["bad", "bad", "x", "from 192.0.2.1", "y", "from 192.0.2.1", "from 192.0.2.2"]
     history = entries([(("c", line), 1, 40.0) for line in lines])
-    undisturbed = run(tmp_path / "a", history, [len(history)], set(), [0.0])
-    disturbed = run(tmp_path / "b", history, [1], crashes, [0.0])
+    undisturbed = run(tmp_path / "a", history, [len(history)], set(), [0.0], live=False)
+    disturbed = run(tmp_path / "b", history, [1], crashes, [0.0], live=False)
     assert disturbed == undisturbed
     assert len(undisturbed[0]) == 2
 

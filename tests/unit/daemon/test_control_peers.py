@@ -36,7 +36,7 @@ class Door:
     async def turned_away(self, server: Server, uid: int, *groups: int) -> ControlError:
         client = await self._knock(server, uid, *groups)
         with pytest.raises(ControlError) as error:
-            await client.answer()
+            await client.ask(PING)
         assert await client.hung_up()
         client.close()
         return error.value
