@@ -124,7 +124,8 @@ class Nftables:
         return self._watch.disturbed()
 
     def lift(self) -> None:
-        _remove_table(self._kernel, self._name)
+        if _read_mark(self._kernel, self._name) == self._mark:
+            self._kernel.commit([self._table.delete()])
 
     def close(self) -> None:
         self._watch.close()

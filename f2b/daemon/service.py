@@ -87,6 +87,7 @@ class Service:
             self._engine, self._recorder, self._enforcer, self._catch_ups, self._events
         )
         self._position = Position(None, 0.0)
+        self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._readable = asyncio.Event()
@@ -102,18 +103,19 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload_by_signal()))
-        await self._enforcer.start()
-        self._enforcer.watch(loop)
         stored = self._store.position()
         self._position = stored or Position(None, time.time())
-        self._reloading = asyncio.Lock()
         self._spawn(self._recorder.run())
-        self._spawn(self._enforcer.run())
-        if stored is None:
-            await self._recorder.record(Batch(position=self._position))
         control = self._control()
-        await control.start()
+        await control.start()  # first, since a socket in use means that nothing must be touched
+        built = False
         try:
+            await self._enforcer.start()
+            built = True
+            self._enforcer.watch(loop)
+            self._spawn(self._enforcer.run())
+            if stored is None:
+                await self._recorder.record(Batch(position=self._position))
             with self._watch_interfaces():
                 await self._refresh_own()
                 self._attach(warmup=_warmup(self._position))
@@ -126,16 +128,16 @@ class Service:
         finally:
             self._notifier.stopping()
             await control.close()
-            await self._stop()
+            await self._stop(lift=built and self._config.daemon.onstop is OnStop.LIFT)
 
-    async def _stop(self) -> None:
+    async def _stop(self, *, lift: bool) -> None:
         await self._catch_ups.stop()
         if self._position.cursor:
             self._spawn(self._recorder.record(Batch(position=self._position)))
             await asyncio.sleep(0)
         written = await self._recorder.finish(STOP)
         await self._enforcer.settled(STOP)
-        if self._config.daemon.onstop is OnStop.LIFT:
+        if lift:
             self._enforcer.lift()
         if not written:
             self._give_up()

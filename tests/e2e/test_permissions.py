@@ -102,6 +102,7 @@ def test_a_socket_in_use(daemon: Daemon) -> None:
         assert said.startswith(f"{path} is in use: ")
         assert "set another socket in f2b.conf" in said
     assert path.is_socket()
+    assert daemon.namespace.run(["nft", "list", "ruleset"]) == ""
 
 
 def test_a_file_where_the_socket_should_be(daemon: Daemon) -> None:
