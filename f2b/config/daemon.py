@@ -9,7 +9,8 @@ from f2b.config.ini import DEFAULT, Sections
 from f2b.config.options import idle_options
 from f2b.config.problems import Collector, ConfigErrors, Problem, Severity
 from f2b.config.section import Section
-from f2b.config.settings import DaemonSettings, Setting, Where, settings
+from f2b.config.settings import DaemonSettings
+from f2b.config.table import Setting, Where, settings
 
 _ROWS = settings(Where.DAEMON)
 _SHARED = ("loglevel", "dbpurgeage")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from f2b.config.load import Config
-from f2b.config.settings import FilterSettings, JailSettings, Where, settings
+from f2b.config.settings import FilterSettings, JailSettings
+from f2b.config.table import Where, settings
 
 
 class Part(StrEnum):

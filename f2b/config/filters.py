@@ -7,8 +7,9 @@ from typing import Any
 from f2b.config.files import Files
 from f2b.config.ini import DEFAULT, Dialect, escaped
 from f2b.config.section import parsed, placed
-from f2b.config.settings import Feed, FilterSettings, Located, Where, settings
+from f2b.config.settings import Feed, FilterSettings, Located
 from f2b.config.spec import Spec
+from f2b.config.table import Where, settings
 from f2b.config.tags import substitute
 from f2b.errors import ConfigError, Origin
 

@@ -11,8 +11,9 @@ from f2b.config.filters import FilterFile
 from f2b.config.ini import DEFAULT, Dialect, Sections, escaped
 from f2b.config.problems import Collector, ConfigErrors, Problem, Severity
 from f2b.config.section import Section, placed
-from f2b.config.settings import NOWHERE, Feed, FilterSettings, JailSettings, Where, settings
+from f2b.config.settings import NOWHERE, Feed, FilterSettings, JailSettings
 from f2b.config.spec import parse
+from f2b.config.table import Where, settings
 from f2b.config.wall import read_wall
 from f2b.errors import ConfigError, Origin
 

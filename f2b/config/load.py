@@ -16,8 +16,9 @@ from f2b.config.ini import DEFAULT, Dialect, escaped
 from f2b.config.jails import built_in, is_enabled, read_jail
 from f2b.config.options import idle_options
 from f2b.config.problems import Collector, ConfigErrors, Problem, Severity, jail_problems
-from f2b.config.settings import DaemonSettings, FilterSettings, JailSettings, Where, settings
+from f2b.config.settings import DaemonSettings, FilterSettings, JailSettings
 from f2b.config.spec import parse
+from f2b.config.table import Where, settings
 from f2b.errors import ConfigError
 
 __all__ = ["Config", "ConfigErrors", "Problem", "Severity", "load", "load_filter"]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from f2b.config.ini import Dialect
 from f2b.config.marks import Marks
 from f2b.config.problems import Problem, Severity
-from f2b.config.settings import NOWHERE, Setting, nearest
+from f2b.config.settings import NOWHERE
+from f2b.config.table import Setting, nearest
 
 _REFERENCE = re.compile(r"%\((?:[^()/]+/)?([^()]+)\)s")
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from f2b.config.ini import Dialect
 from f2b.config.marks import Marks
-from f2b.config.settings import NOWHERE, Located, Setting
+from f2b.config.settings import NOWHERE, Located
+from f2b.config.table import Setting
 from f2b.errors import ConfigError, Origin
 
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from f2b.config.files import Files
 from f2b.config.section import Section, parsed, placed
-from f2b.config.settings import Blocktype, Located, WallSettings, Where, nearest, settings
+from f2b.config.settings import Blocktype, Located, WallSettings
 from f2b.config.spec import Spec, parse, split
+from f2b.config.table import Where, nearest, settings
 from f2b.errors import ConfigError, Origin
 
 # fail2ban's names, and the type that each means. A plain `nftables` is our own, without a type.

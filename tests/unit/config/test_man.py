@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from f2b.config.settings import SETTINGS, Setting, Where
+from f2b.config.table import SETTINGS, Setting, Where
 
 MAN = Path(__file__).parents[3] / "man"
 PAGES = {

@@ -4,16 +4,8 @@ import dataclasses
 
 import pytest
 
-from f2b.config.settings import (
-    SETTINGS,
-    DaemonSettings,
-    FilterSettings,
-    JailSettings,
-    Setting,
-    Where,
-    nearest,
-    settings,
-)
+from f2b.config.settings import DaemonSettings, FilterSettings, JailSettings
+from f2b.config.table import SETTINGS, Setting, Where, nearest, settings
 
 FIELDS = {
     Where.DAEMON: DaemonSettings(),
