@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo.stage import ATTACKER
+from tests.support.journald import sweep
 from tests.support.processes import CHECKOUT, children, wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -40,6 +41,13 @@ def machine() -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def before() -> dict[str, str]:
+    """The machine without what a killed run left behind: the demo would sweep that away."""
+    sweep()
+    return machine()
+
+
 def assert_unchanged(before: dict[str, str]) -> None:
     """The kernel takes a moment to clear a namespace."""
     try:
@@ -48,8 +56,7 @@ def assert_unchanged(before: dict[str, str]) -> None:
         assert machine() == before
 
 
-def test_it_shows_ban_and_unban_and_leaves_no_trace() -> None:
-    before = machine()
+def test_it_shows_ban_and_unban_and_leaves_no_trace(before: dict[str, str]) -> None:
     demo = subprocess.run(
         ["make", "demo"], cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=150
     )
@@ -105,9 +112,8 @@ def kill_the_daemon(_demo: "subprocess.Popen[str]") -> None:
     ],
 )
 def test_interrupted_it_fails_and_leaves_no_trace(
-    moment: str, interrupt: Callable[["subprocess.Popen[str]"], None]
+    moment: str, interrupt: Callable[["subprocess.Popen[str]"], None], before: dict[str, str]
 ) -> None:
-    before = machine()
     demo = subprocess.Popen(
         ["demo/run"], cwd=CHECKOUT, start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
