@@ -1,5 +1,6 @@
 """Addresses and networks as values: parsed once at the edge, compared and hashed as plain tuples below it."""
 
+import re
 from enum import IntEnum
 from functools import lru_cache
 from ipaddress import (
@@ -90,6 +91,17 @@ def parse_host(text: str) -> Offender | None:
     except ValueError:
         return None
     return offender if offender.is_host and "/" not in text else None
+
+
+_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+
+
+def is_name(text: str) -> bool:
+    """Say whether this may be looked up as a host name. What ends in a number is one, badly written, and no name."""
+    if len(text) > 253 or not _NAME.fullmatch(text):
+        return False
+    return not _NUMBER.fullmatch(text.rpartition(".")[2])
 
 
 def _offender(address: IPv4Address | IPv6Address, prefix: int) -> Offender:

@@ -44,6 +44,24 @@ class Failure:
     groups: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A failure of somebody whom the entry calls by a host name. Whose it is, the resolver says."""
+
+    name: str
+    time: float
+    cursor: str
+    session: str | None = None
+    user: str | None = None
+    users: tuple[str, ...] = ()
+    groups: tuple[tuple[str, str], ...] = ()
+
+    def at(self, address: Offender) -> Failure:
+        return Failure(
+            address, self.time, self.cursor, self.session, self.user, self.users, self.groups
+        )
+
+
 class Source(StrEnum):
     """Who asked for a ban."""
 

@@ -70,6 +70,7 @@ def _words(filter_: FilterSettings) -> tuple[object, ...]:
         filter_.feed.value,
         filter_.prefregex and filter_.prefregex.text,
         filter_.maxlines,
+        "names" if filter_.usedns.looks_up else filter_.usedns.value,
         *(tuple(line.text for line in lines) for lines in lists),
     )
 
@@ -77,7 +78,7 @@ def _words(filter_: FilterSettings) -> tuple[object, ...]:
 def _changed_parts(old: JailSettings, new: JailSettings) -> frozenset[Part]:
     def aspects(jail: JailSettings) -> dict[Part, tuple[object, ...]]:
         return {
-            Part.FILTER: (_words(jail.filter), jail.filter.maxsessions),
+            Part.FILTER: (_words(jail.filter), jail.filter.maxsessions, jail.filter.usedns),
             Part.WALL: (jail.wall,),
             Part.THRESHOLDS: (
                 jail.maxretry,
@@ -88,7 +89,13 @@ def _changed_parts(old: JailSettings, new: JailSettings) -> frozenset[Part]:
                 jail.maxoffenders,
                 jail.maxbans,
             ),
-            Part.IGNORE: (jail.ignoreip, jail.ignoreself),
+            Part.IGNORE: (
+                jail.ignoreip,
+                jail.ignoreelsewhere,
+                jail.ignoreself,
+                jail.ignorecommand,
+                jail.ignorecache,
+            ),
         }
 
     was, is_ = aspects(old), aspects(new)

@@ -62,6 +62,7 @@ class FilterFile:
             feed=feed,
             maxlines=self._parsed(texts, "maxlines"),
             maxsessions=self._parsed(texts, "maxsessions"),
+            usedns=self._parsed(texts, "usedns"),
         )
 
     def _merged(self, option: str, jail: str | None) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import f2b
+from f2b.config.asking import list_problems, parted
 from f2b.config.files import Files
 from f2b.config.filters import FilterFile
 from f2b.config.ini import DEFAULT, Dialect, Sections, escaped
@@ -20,6 +21,9 @@ from f2b.errors import ConfigError, Origin
 _ROWS = settings(Where.JAIL)
 _FIELDS = [_ROWS[field.name] for field in fields(JailSettings) if field.name in _ROWS]
 _PARSED = [row for row in _FIELDS if row.parse is not None]
+_UNASKED = (
+    "ignorecommand is not asked by a jail that counts bans: that of the banning jail was asked"
+)
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,63}", re.ASCII)
 
 
@@ -52,8 +56,16 @@ def read_jail(dialect: Dialect, files: Files, name: str) -> tuple[JailSettings, 
     }
     if steps.errors or found is None or wall is None:
         raise ConfigErrors(steps.errors)
+    ignoreip, elsewhere = parted(values.pop("ignoreip"), files.directory)
+    values |= {"ignoreip": ignoreip, "ignoreelsewhere": elsewhere}
     jail = JailSettings(name=name, filter=found[0], wall=wall[0], origin=origin, **values)
-    return jail, found[1] + [_left_out(*action) for action in wall[1]]
+    problems = found[1] + [_left_out(*action) for action in wall[1]]
+    problems += list_problems(elsewhere, section.located("ignoreip").origin)
+    if jail.ignorecommand and found[0].feed is Feed.BANS:
+        problems.append(
+            Problem(Severity.WARNING, section.located("ignorecommand").origin, _UNASKED)
+        )
+    return jail, problems
 
 
 def _check_name(name: str, origin: Origin) -> None:

@@ -26,6 +26,19 @@ class Feed(StrEnum):
     NONE = "none"
 
 
+class UseDns(StrEnum):
+    """What becomes of a host name where an address is expected."""
+
+    YES = "yes"
+    WARN = "warn"
+    NO = "no"
+    RAW = "raw"
+
+    @property
+    def looks_up(self) -> bool:
+        return self in {UseDns.YES, UseDns.WARN}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterSettings:
     """A filter after interpolation and tag substitution; `<HOST>` and its like are still in it."""
@@ -38,6 +51,15 @@ class FilterSettings:
     feed: Feed = Feed.JOURNAL
     maxlines: int = 1
     maxsessions: int = 10_000
+    usedns: UseDns = UseDns.NO
+
+
+class IgnoreCache(NamedTuple):
+    """What ignorecommand said is remembered by this key, with tags in it, for so many offenders and so long."""
+
+    key: str
+    most: int = 100
+    lifetime: float = 300.0
 
 
 class Blocktype(StrEnum):
@@ -68,7 +90,10 @@ class JailSettings:
     findtime: float = 600
     bantime: float | None = 600
     ignoreip: tuple[Offender, ...] = ()
+    ignoreelsewhere: tuple[str | Path, ...] = ()  # the host names and lists that ignoreip names
     ignoreself: bool = True
+    ignorecommand: tuple[str, ...] = ()
+    ignorecache: IgnoreCache | None = None
     ipv4prefix: int = 32
     ipv6prefix: int = 64
     maxoffenders: int = 200_000

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from f2b.config import values
+from f2b.config import asking, values
 from f2b.config.ports import ports, protocols
-from f2b.config.settings import Blocktype, Feed, Latency, OnStop
+from f2b.config.settings import Blocktype, Feed, Latency, OnStop, UseDns
 
 
 class Where(StrEnum):
@@ -133,12 +133,21 @@ _JAIL = (
         "bantime", Where.JAIL, values.lifetime, "10m", "how long a ban lasts; -1 is for ever"
     ),
     Setting(
-        "ignoreip", Where.JAIL, values.address_list, "",
-        "addresses and networks that are never banned and always let through",
+        "ignoreip", Where.JAIL, asking.ignore_list, "",
+        "addresses, networks and host names that are never banned and always let through, and "
+        "file:PATH for a list of addresses",
     ),
     Setting(
         "ignoreself", Where.JAIL, values.boolean, "true",
         "whether the addresses of this machine are ignored too",
+    ),
+    Setting(
+        "ignorecommand", Where.JAIL, asking.command, "",
+        "a command that is asked before a failure counts: exit status 0 is no, 1 is yes",
+    ),
+    Setting(
+        "ignorecache", Where.JAIL, asking.ignore_cache, "",
+        'how its answers are remembered: key="<ip>", max-count=100, max-time=5m',
     ),
     Setting(
         "ipv4prefix", Where.JAIL, values.integer(8, 32), "32",
@@ -187,12 +196,11 @@ _JAIL = (
         "backend logpath skip_if_nologs systemd_if_nologs logencoding logtimezone",
     ),
     *_ignored(Where.JAIL, "a journal entry carries its own time", "datepattern"),
-    *_ignored(Where.JAIL, "names are never looked up", "usedns"),
     *_ignored(Where.JAIL, "the journal keeps the lines", "maxmatches"),
     *_ignored(Where.JAIL, "f2b's chain comes before all of these", "chain"),
     *_ignored(
         Where.JAIL, "it is not available yet",
-        "ignorecommand ignorecache bantime.increment bantime.factor bantime.formula "
+        "bantime.increment bantime.factor bantime.formula "
         "bantime.multipliers bantime.maxtime bantime.rndtime bantime.overalljails",
     ),
     *_ignored(
@@ -222,6 +230,10 @@ _FILTER = (
     Setting(
         "maxlines", Where.FILTER, values.integer(1, 1000), "1",
         "the number of lines that a regex sees at a time, with <SKIPLINES> between them",
+    ),
+    Setting(
+        "usedns", Where.FILTER, values.choice(UseDns), "no",
+        "what becomes of a host name in the place of the address: no, yes (looked up), warn or raw",
     ),
     Setting(
         "maxsessions", Where.FILTER, values.integer(1), "10000",

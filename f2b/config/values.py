@@ -9,8 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from f2b import addresses, times
-from f2b.addresses import Offender
+from f2b import times
 from f2b.errors import ConfigError
 
 _E = TypeVar("_E", bound=StrEnum)
@@ -83,19 +82,6 @@ def _duration(text: str) -> float:
         return times.duration(text)
     except ValueError as error:
         raise ConfigError(f"needs a duration: {error}", hint="write 600, 10m or 1d12h") from None
-
-
-def address_list(text: str) -> tuple[Offender, ...]:
-    """Addresses and networks between blanks, commas or newlines; names are never looked up."""
-    return tuple(dict.fromkeys(_address(item) for item in listed(text)))
-
-
-def _address(text: str) -> Offender:
-    try:
-        return addresses.parse(text)
-    except ValueError:
-        hint = "names are not looked up: write the address, such as 192.0.2.7 or 2001:db8::/64"
-        raise needs("addresses and networks", text, hint) from None
 
 
 def listed(text: str) -> tuple[str, ...]:

@@ -14,21 +14,26 @@ from f2b.decide.jail import Jail
 from f2b.detect.filter import Filter
 from f2b.journal.match import union
 from f2b.journal.reader import JournalReader, reached
-from f2b.model import Decision, Entry, Failure, Position
+from f2b.model import Decision, Entry, Failure, Position, Suspect
 from f2b.store import Batch, Store
 
 SLICE = 200
 """Entries between two yields: a few milliseconds."""
 
+Settle = Callable[[Jail, Sequence[Failure | Suspect]], Awaitable[list[Failure]]]
+"""Ask whom must be asked; what counts in the end."""
 CarryOut = Callable[[Sequence[Decision]], Awaitable[None]]
 
 
 class CatchUps:
     """Owns the catch-ups under way. `progress` has the share that is read, by jail."""
 
-    def __init__(self, recorder: Recorder, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, recorder: Recorder, store: Store, settle: Settle, clock: Callable[[], float]
+    ) -> None:
         self._recorder = recorder
         self._store = store
+        self._settle = settle
         self._clock = clock
         self.progress: dict[str, float] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -80,8 +85,7 @@ class CatchUps:
                 # What waits for a store that does not answer is not known to it yet.
                 while self._recorder.degraded:
                     await asyncio.sleep(1)
-                fresh = await self._unknown(jail, failures) if failures else []
-                if fresh:
+                if fresh := await self._fresh(jail, failures):
                     now = self._clock()
                     await carry_out(
                         [d for failure in fresh for d in engine.count(jail, failure, now)]
@@ -93,8 +97,17 @@ class CatchUps:
             past.close()
             self.progress.pop(jail.name, None)
 
+    async def _fresh(self, jail: Jail, found: Sequence[Failure | Suspect]) -> list[Failure]:
+        """What counts and no earlier run has stored: a repeated catch-up counts nothing twice."""
+        named = [each for each in found if isinstance(each, Suspect)]
+        failures = await self._unknown(jail, [f for f in found if isinstance(f, Failure)])
+        if not named and not jail.settings.ignorecommand:
+            return failures
+        return await self._unknown(jail, await self._settle(jail, [*failures, *named]))
+
     async def _unknown(self, jail: Jail, failures: Sequence[Failure]) -> list[Failure]:
-        """Those that no earlier run has stored: a repeated catch-up counts nothing twice."""
+        if not failures:
+            return []
 
         def select() -> list[Failure]:
             return [
@@ -124,12 +137,12 @@ class _Past:
     def close(self) -> None:
         self._reader.close()
 
-    def read(self) -> list[Failure] | None:
+    def read(self) -> list[Failure | Suspect] | None:
         """The failures of the next slice; None at the end."""
         entries = self._reader.read(SLICE)
         if not entries or self._beyond(entries[0][0]):
             return None
-        failures = []
+        failures: list[Failure | Suspect] = []
         for entry, warm in entries:
             if self._beyond(entry):
                 break

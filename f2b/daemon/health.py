@@ -7,6 +7,7 @@ from f2b.daemon import report
 from f2b.daemon.catchup import CatchUps
 from f2b.daemon.enforcer import Enforcer
 from f2b.daemon.events import Events
+from f2b.daemon.questions import Questions
 from f2b.daemon.recorder import Recorder
 from f2b.decide.engine import Engine
 from f2b.journal.reader import JournalReader
@@ -15,7 +16,7 @@ from f2b.protocol import DaemonStatus
 
 
 class Health:
-    """Reads everything, changes nothing."""
+    """Reads everything; changes nothing but what is still to be told."""
 
     def __init__(
         self,
@@ -23,13 +24,16 @@ class Health:
         recorder: Recorder,
         enforcer: Enforcer,
         catch_ups: CatchUps,
+        questions: Questions,
         events: Events,
     ) -> None:
         self._engine = engine
         self._recorder = recorder
         self._enforcer = enforcer
         self._catch_ups = catch_ups
+        self._questions = questions
         self._events = events
+        self._told: set[str] = set()
         self._since = time.time()
 
     def degraded(self, reader: JournalReader) -> list[str]:
@@ -61,6 +65,7 @@ class Health:
             "offences_forgotten": sum(jail.ledger.forgotten for jail in jails),
             "sessions_evicted": sum(jail.filter.sessions.evicted for jail in jails),
             "invalid_addresses": sum(jail.filter.invalid for jail in jails),
+            **self._questions.counters(),
         }
         return report.daemon_status(
             self._engine,
@@ -73,3 +78,17 @@ class Health:
             counters=counters,
             progress=self._catch_ups.progress,
         )
+
+    def tell(self) -> None:
+        """Say once what went wrong beside the loop."""
+        if (error := self._catch_ups.failure()) is not None:
+            self._events.error(f"the past of a jail could not be read: {error}")
+        for jail in self._engine.jails.values():
+            if jail.bug is not None:
+                self._events.error(f"bug in the filter of jail {jail.name}: {jail.bug}")
+                jail.bug = None
+            if jail.filter.nobody is not None and jail.name not in self._told:
+                self._told.add(jail.name)
+                self._events.warning(
+                    f"[{jail.name}] {jail.filter.nobody!r} is no address, and nobody is banned for it"
+                )

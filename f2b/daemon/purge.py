@@ -1,14 +1,32 @@
 """Forgetting what is too old to matter, in slices between commits."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 from f2b.daemon.recorder import Recorder
 from f2b.decide.engine import Engine
 from f2b.decide.tally import SLACK
+from f2b.errors import F2bError
 from f2b.store import FailureKey, Store
 
 SLICE = 5000
+
+
+async def purge_or_warn(
+    engine: Engine,
+    recorder: Recorder,
+    store: Store,
+    warn: Callable[[str], None],
+    *,
+    age: float,
+    now: float,
+) -> None:
+    """What cannot be forgotten now, as on a full disk, is forgotten an hour later."""
+    try:
+        await purge(engine, recorder, store, age=age, now=now)
+    except F2bError as error:
+        warn(f"old failures and bans are kept for another hour: {error}")
 
 
 async def purge(

@@ -9,12 +9,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from f2b import __version__
-from f2b.actions import interfaces
 from f2b.actions.base import Backend
 from f2b.config.load import Config
 from f2b.config.settings import Latency, OnStop
@@ -23,14 +22,16 @@ from f2b.daemon.catchup import CatchUps
 from f2b.daemon.control import Control
 from f2b.daemon.enforcer import Enforcer
 from f2b.daemon.events import Events, Level
+from f2b.daemon.exempt import Exempt
 from f2b.daemon.health import Health
 from f2b.daemon.notify import Notifier
-from f2b.daemon.purge import purge
+from f2b.daemon.own import Own
+from f2b.daemon.purge import purge_or_warn
+from f2b.daemon.questions import Questions
 from f2b.daemon.recorder import Recorder
 from f2b.daemon.requests import Desk
 from f2b.decide.engine import Engine
 from f2b.decide.holds import Holds
-from f2b.decide.ignore import IgnoreList
 from f2b.detect.session import LIFETIME
 from f2b.errors import Exit, F2bError
 from f2b.journal.match import union
@@ -73,22 +74,32 @@ class Service:
         self._events = parts.events
         self._notifier = parts.notifier
         self._store = parts.store
-        self._own = interfaces.own_addresses()
-        self._engine.own = IgnoreList(self._own)
+        self._own = Own(self._engine)
         self._recorder = Recorder(parts.store, parts.events.error)
         self._enforcer = Enforcer(
             parts.backend,
-            lambda: wall.picture(self._engine, self._own, time.time()),
+            lambda: wall.picture(self._engine, self._own.addresses, time.time()),
             lambda key: wall.in_force(self._engine, key),
             time.time,
             parts.events.error,
         )
-        self._catch_ups = CatchUps(self._recorder, self._store, time.time)
-        self._health = Health(
-            self._engine, self._recorder, self._enforcer, self._catch_ups, self._events
-        )
         self._position = Position(None, 0.0)
         self._holds = Holds()
+        self._questions = Questions(
+            self._engine, self._holds, self._events, self._carry_out, time.time
+        )
+        self._exempt = Exempt(
+            self._engine, self._carry_out, self._enforcer.rebuild, self._events.warning, time.time
+        )
+        self._catch_ups = CatchUps(self._recorder, self._store, self._questions.settle, time.time)
+        self._health = Health(
+            self._engine,
+            self._recorder,
+            self._enforcer,
+            self._catch_ups,
+            self._questions,
+            self._events,
+        )
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -112,14 +123,16 @@ class Service:
         await control.start()  # first, since a socket in use means that nothing must be touched
         built = False
         try:
+            await self._exempt.start()
             await self._enforcer.start()
             built = True
             self._enforcer.watch(loop)
             self._spawn(self._enforcer.run())
+            self._spawn(self._exempt.run())
             if stored is None:
                 await self._recorder.record(Batch(position=self._position))
-            with self._watch_interfaces():
-                await self._refresh_own()
+            with self._own.watch(self._spawn, self._enforcer.set_own):
+                await self._own.refresh(self._enforcer.set_own)
                 self._attach(warmup=_warmup(self._position))
                 await self._catch_up()
                 self._notifier.ready()
@@ -134,6 +147,7 @@ class Service:
 
     async def _stop(self, *, lift: bool) -> None:
         await self._catch_ups.stop()
+        await self._questions.stop()
         if self._position.cursor:
             self._spawn(self._recorder.record(Batch(position=self._safe())))
             await asyncio.sleep(0)
@@ -222,6 +236,7 @@ class Service:
         now = time.time()
         decisions: list[Decision] = []
         last = None
+        before = self._position
         for entry, warm in entries:
             if warm:
                 self._engine.warm(entry)
@@ -230,6 +245,7 @@ class Service:
                 last = entry
         if last is not None:
             self._position = Position(last.cursor, last.time, self._engine.oldest_session())
+        decisions += self._questions.take(before, now)
         decisions += self._engine.tick(now)
         if any(isinstance(decision, Found) for decision in decisions):
             self._candidate = time.monotonic()
@@ -289,32 +305,6 @@ class Service:
         source = self._config.daemon.journal
         await self._catch_ups.start(jails, source, self._position, self._engine, self._carry_out)
 
-    # --- the wall -------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _watch_interfaces(self) -> Iterator[None]:
-        """Follow the host's own addresses: they are let through whatever is banned."""
-        watch = interfaces.Watch()
-
-        def changed() -> None:
-            if watch.drain():
-                self._spawn(self._refresh_own())
-
-        loop = asyncio.get_running_loop()
-        loop.add_reader(watch.fileno(), changed)
-        try:
-            yield
-        finally:
-            loop.remove_reader(watch.fileno())
-            watch.close()
-
-    async def _refresh_own(self) -> None:
-        own = await asyncio.to_thread(interfaces.own_addresses)
-        if own != self._own:
-            self._own = own
-            self._engine.own = IgnoreList(own)
-            self._enforcer.set_own(own)
-
     # --- reload ---------------------------------------------------------------------------------
 
     async def _reload_by_signal(self) -> None:
@@ -340,7 +330,7 @@ class Service:
         await self._catch_ups.stop()  # they count for the jails of before
         before = self._union()
         # From here to the next await nothing can fail and nobody else runs: the old jails become the new ones.
-        decisions = prepared.swap(self._engine, time.time())
+        decisions = prepared.swap(self._engine, time.time()) + self._exempt.renew()
         self._config = prepared.config
         self._events.threshold = Level[prepared.config.daemon.loglevel]
         self._enforcer.rebuild()
@@ -368,26 +358,17 @@ class Service:
             self._fed = monotonic
             self._notifier.alive()
             self._notifier.status(self._health.line(self._reader))
-            if (error := self._catch_ups.failure()) is not None:
-                self._events.error(f"the past of a jail could not be read: {error}")
-            for jail in self._engine.jails.values():
-                if jail.bug is not None:
-                    self._events.error(f"bug in the filter of jail {jail.name}: {jail.bug}")
-                    jail.bug = None
+            self._health.tell()
         if monotonic - self._purged > PURGE:
             self._purged = monotonic
             age = self._config.daemon.dbpurgeage
-            self._spawn(self._purge(age, now))
+            warn = self._events.warning
+            self._spawn(
+                purge_or_warn(self._engine, self._recorder, self._store, warn, age=age, now=now)
+            )
 
     def _status(self) -> DaemonStatus:
         return self._health.status(self._reader, self._config.daemon, self._position)
-
-    async def _purge(self, age: float, now: float) -> None:
-        """What cannot be forgotten now, as on a full disk, is forgotten an hour later."""
-        try:
-            await purge(self._engine, self._recorder, self._store, age=age, now=now)
-        except F2bError as error:
-            self._events.warning(f"old failures and bans are kept for another hour: {error}")
 
 
 def _warmup(position: Position) -> float:

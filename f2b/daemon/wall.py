@@ -12,7 +12,7 @@ from f2b.model import Ban
 def picture(engine: Engine, own: Sequence[Offender], now: float) -> Wall:
     """All jails, and all bans that are not over."""
     jails = engine.jails.values()
-    walls = [JailWall(jail.name, jail.settings.wall, jail.settings.ignoreip) for jail in jails]
+    walls = [JailWall(jail.name, jail.settings.wall, jail.ignoring) for jail in jails]
     return Wall(walls, own, [ban for jail in jails for ban in jail.ledger if ban.lasts(now)])
 
 

@@ -8,13 +8,16 @@ from f2b.config.settings import Feed
 from f2b.decide.ignore import IgnoreList
 from f2b.decide.jail import Jail
 from f2b.errors import ControlError
-from f2b.model import Banned, Decision, Entry, Failure, Forgiven, Reason, Source
+from f2b.model import Banned, Decision, Entry, Failure, Forgiven, Reason, Source, Suspect
 
 OWN_UNIT = b"f2b.service"
 """Our own log lines name offenders: no jail reads them."""
 
 FUTURE = 1.0
 """Seconds that an entry may be ahead of the clock before its time is clipped."""
+
+
+Asked = tuple[Jail, Failure | Suspect]
 
 
 class Engine:
@@ -29,16 +32,28 @@ class Engine:
         self.own = IgnoreList(own)
         self.entries = 0
         self.clipped = 0
+        self.asked: list[Asked] = []
+        """What was found and counts only when somebody has been asked; who asks takes it away."""
 
     def feed(self, entry: Entry, now: float) -> list[Decision]:
         """Let every jail whose journalmatch fits look at an entry."""
         self.entries += 1
         decisions: list[Decision] = []
         for jail in self._readers(entry):
-            failure = _find(jail, entry)
-            if failure is not None:
-                decisions += self.count(jail, failure, now)
+            found = _find(jail, entry)
+            if found is not None:
+                decisions += self.weigh(jail, found, now)
         return decisions
+
+    def weigh(self, jail: Jail, found: Failure | Suspect, now: float) -> list[Decision]:
+        """Count a failure, unless somebody must be asked first: then it is in `asked`."""
+        if isinstance(found, Failure):
+            if not jail.settings.ignorecommand:
+                return self.count(jail, found, now)
+            if self.lets_off(jail, found):
+                return []
+        self.asked.append((jail, found))
+        return []
 
     def warm(self, entry: Entry) -> None:
         """Rebuild the filters' session memory from an entry that was decided on before."""
@@ -149,10 +164,14 @@ class Engine:
         old, self.jails = self.jails, {jail.name: jail for jail in jails}
         for jail in jails:
             before = old[jail.name].ignored if jail.name in old else IgnoreList()
-            for ban in tuple(jail.ledger):
-                if jail.ignored.covers(ban.offender) and not before.covers(ban.offender):
-                    decisions += jail.lift(ban.offender, now, Reason.IGNORED)
+            decisions += _let_go(jail, before, now)
         return decisions
+
+    def exempt(self, jail: Jail, also: Iterable[Offender], now: float) -> list[Decision]:
+        """Ignore these beside the addresses of ignoreip; a ban of one that was not ignored before ends."""
+        before = jail.ignored
+        jail.exempt(also)
+        return _let_go(jail, before, now)
 
     def _readers(self, entry: Entry) -> Iterable[Jail]:
         if entry.fields.get("_SYSTEMD_UNIT") == OWN_UNIT:
@@ -174,7 +193,17 @@ class Engine:
         ]
 
 
-def _find(jail: Jail, entry: Entry) -> Failure | None:
+def _let_go(jail: Jail, before: IgnoreList, now: float) -> list[Decision]:
+    """End the bans of those who are ignored now and were not before."""
+    return [
+        decision
+        for ban in tuple(jail.ledger)
+        if jail.ignored.covers(ban.offender) and not before.covers(ban.offender)
+        for decision in jail.lift(ban.offender, now, Reason.IGNORED)
+    ]
+
+
+def _find(jail: Jail, entry: Entry) -> Failure | Suspect | None:
     try:
         return jail.filter.find(entry)
     except Exception as error:  # noqa: BLE001 - else the entry would stop all jails, at every start again

@@ -26,7 +26,7 @@ class Jail:
         self.match: Match | None = None
         if settings.filter.feed is Feed.JOURNAL:
             self.match = parse(settings.filter.journalmatch)
-        self.ignored = IgnoreList(settings.ignoreip)
+        self.exempt(())
         self.tally = _tally(settings)
         self.ledger = Ledger(settings.name, settings.findtime + SLACK, settings.maxbans)
         self.seen: set[tuple[str, Offender]] = set()
@@ -39,6 +39,11 @@ class Jail:
         self.passed = 0
         """Failures of ignored addresses."""
         self.banned = 0
+
+    def exempt(self, also: Iterable[Offender]) -> None:
+        """Ignore these, whom names and lists in files stand for at the moment, beside the addresses of ignoreip."""
+        self.ignoring = tuple(dict.fromkeys((*self.settings.ignoreip, *also)))
+        self.ignored = IgnoreList(self.ignoring)
 
     def adopt(
         self,
@@ -59,6 +64,8 @@ class Jail:
         if same_filter:
             self.filter = old.filter
         self.seen = old.seen
+        if self.settings.ignoreelsewhere:
+            self.exempt(old.ignoring)  # until somebody has looked again
         self.found, self.passed, self.banned = old.found, old.passed, old.banned
 
     def restore(

@@ -4,13 +4,13 @@ import re
 from functools import partial
 from typing import NamedTuple
 
-from f2b.addresses import Family, Offender, parse, parse_host
-from f2b.config.settings import FilterSettings
+from f2b.addresses import Family, Offender, is_name, parse, parse_host
+from f2b.config.settings import FilterSettings, UseDns
 from f2b.detect import line
 from f2b.detect.failregex import Groups, captured, compile_failregex, compile_regex
 from f2b.detect.ring import Ring
 from f2b.detect.session import Merged, Sessions, has_identity
-from f2b.model import Entry, Failure
+from f2b.model import Entry, Failure, Suspect
 
 WIDEST = {Family.INET: 8, Family.INET6: 16}
 """No log line may ban more than that: <SUBNET> would take a /0."""
@@ -29,11 +29,13 @@ class Hit(NamedTuple):
 class Filter:
     """Raises FilterError when a regex cannot be used.
 
-    With `raw_names`, <HOST> takes host names too; `hit` tells them, and no failure comes of them.
+    With `raw_names`, <HOST> takes host names too, as with usedns; `hit` tells them, and no failure comes of them.
     """
 
     def __init__(self, settings: FilterSettings, *, raw_names: bool = False) -> None:
         self.name = settings.name
+        self._dns = settings.usedns
+        raw_names = raw_names or self._dns is not UseDns.NO
         several = settings.maxlines > 1
         compiled = partial(compile_regex, names=raw_names, multiline=several)
         self._prefix = compiled(settings.prefregex) if settings.prefregex else None
@@ -47,11 +49,24 @@ class Filter:
         self.sessions = Sessions(settings.maxsessions)
         self.invalid = 0
         """How many lines matched but had no valid address at the place of the address."""
+        self.nobody: str | None = None
+        """The first that a line named and that can never be banned: an id, or a name that is not looked up."""
 
-    def find(self, entry: Entry) -> Failure | None:
+    def find(self, entry: Entry) -> Failure | Suspect | None:
         """The failure that this entry is, if any. Remembers what later entries need."""
         hit = self.hit(entry)
-        return self.failure(hit, entry) if hit and hit.failed else None
+        if hit is None or not hit.failed:
+            return None
+        return self.suspect(hit, entry) or self.failure(hit, entry)
+
+    def suspect(self, hit: Hit, entry: Entry) -> Suspect | None:
+        """What a hit comes to that names a host instead of an address, where names are looked up."""
+        name = _name(hit.groups)
+        if name is None or not self._dns.looks_up:
+            return None
+        user = hit.groups.get("user") or None
+        groups = tuple(hit.groups.items())
+        return Suspect(name, entry.time, entry.cursor, hit.session, user, hit.users, groups)
 
     def hit(self, entry: Entry) -> Hit | None:
         """What the first failregex that matches captures, together with what its session knew."""
@@ -74,6 +89,7 @@ class Filter:
         address = _address(hit.groups)
         if address is None:
             self.invalid += 1
+            self.nobody = self.nobody or hit.groups.get("fid") or _name(hit.groups)
             return None
         return Failure(
             address,
@@ -136,6 +152,14 @@ def _address(groups: Groups) -> Offender | None:
     text = groups.get("ip4") or groups.get("ip6") or groups.get("dns", "")
     prefix = groups.get("cidr")
     return parse_host(text) if prefix is None else _network(f"{text}/{prefix}")
+
+
+def _name(groups: Groups) -> str | None:
+    """The host name that stands where the address should."""
+    text = groups.get("dns", "")
+    if _address(groups) is not None or groups.get("ip4") or groups.get("ip6") or "cidr" in groups:
+        return None
+    return text.lower() if is_name(text) else None
 
 
 def _network(text: str) -> Offender | None:

@@ -74,8 +74,8 @@ def test_f2b_conf(daemon: Daemon, line: str, said: str) -> None:
             "jail.d/test.conf:3: maxretry needs a whole number of at least 1, got '0'",
         ),
         (
-            "ignoreip = example.org",
-            "jail.d/test.conf:3: ignoreip needs addresses and networks, got 'example.org'",
+            "ignoreip = 1",
+            "jail.d/test.conf:3: ignoreip needs addresses, networks, host names and files, got '1'",
         ),
         ("failregex = Failed (", "jail.d/test.conf:3: bad regex: "),
         (

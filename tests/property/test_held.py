@@ -14,7 +14,7 @@ from f2b.decide.engine import Engine, _find
 from f2b.decide.holds import Holds
 from f2b.decide.jail import Jail
 from f2b.detect.session import LIFETIME
-from f2b.model import Decision, Entry, Failure, Position
+from f2b.model import Decision, Entry, Failure, Position, Suspect
 from f2b.store import Batch, Store
 from tests.property.test_exactly_once import ADDRESSES, JAILS, entries, outcome, steps
 
@@ -95,6 +95,7 @@ class Life:
         delay = self._plan.delays[number % len(self._plan.delays)]
         for jail in self.engine._readers(entry):
             failure = _find(jail, entry)
+            assert not isinstance(failure, Suspect)
             if failure is not None and delay:
                 ticket = self._holds.take(before)
                 self._waiting.append((number + delay, number, ticket, jail, failure))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from f2b.addresses import Family, mask, parse, parse_host
+from f2b.addresses import Family, is_name, mask, parse, parse_host
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,18 @@ def test_offenders_are_equal_by_value() -> None:
 
 def test_an_ipv4_address_is_not_the_ipv6_network_of_the_same_bytes() -> None:
     assert parse("192.0.2.7") != parse("c000:207::")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("example.com", True), ("localhost", True), ("a_b-c.example", True), ("4chan.org", True),
+        ("1.2.3.4.in-addr.arpa", True), ("a" * 63, True), ("xn--bcher-kva.example", True),
+        ("4", False), ("1.2", False), ("127.1", False), ("0x7f.1", False), ("a.0x7f", False),
+        ("example.4", False), ("1.2.3.999", False), ("", False), (".", False), ("a..b", False),
+        ("-a.example", False), ("a" * 64, False), ("a." * 127 + "b", False), ("b\u00fccher", False),
+        ("a b", False), ("a^b", False), ("a\n", False), ("\u0661", False), ("a.\u0661", False),
+    ],
+)  # fmt: skip
+def test_a_number_is_no_name(text: str, name: bool) -> None:  # noqa: FBT001
+    assert is_name(text) is name

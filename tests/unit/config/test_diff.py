@@ -41,6 +41,10 @@ def test_jails_come_go_and_stay(tmp_path: Path) -> None:
         ("journalmatch = A=1", {Part.FILTER}),
         ("maxsessions = 1", {Part.FILTER}),
         ("maxlines = 2", {Part.FILTER}),
+        ("usedns = yes", {Part.FILTER}),
+        ("ignoreip = a.example", {Part.IGNORE}),
+        ("ignorecommand = true", {Part.IGNORE}),
+        ('ignorecache = key="<ip>"', {Part.IGNORE}),
         ("maxretry = 3\nblocktype = reject", {Part.THRESHOLDS, Part.WALL}),
         ("# a comment", set()),
     ],
@@ -67,11 +71,13 @@ def test_the_fingerprint_is_of_what_decides_what_is_a_failure(tmp_path: Path) ->
         "journalmatch = *",
         "ignoreregex = x",
         "maxlines = 2",
+        "usedns = yes",
+        "usedns = raw",
     ]
     jails = [config(tmp_path, BASE + option).jails[0] for option in options]
     plain, thresholds, *others = (fingerprint(jail) for jail in jails)
     assert plain == thresholds
-    assert len({plain, *others}) == 5
+    assert len({plain, *others}) == 7
 
 
 def test_daemon_settings_that_need_a_restart_are_named(tmp_path: Path) -> None:

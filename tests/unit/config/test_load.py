@@ -86,10 +86,10 @@ def test_jails_keep_the_order_of_the_files(tmp_path: Path) -> None:
         ("ipv6prefix = /64", "ipv6prefix needs a number from 16 to 128, got '/64'"),
         ("ignoreself = maybe", "ignoreself needs true or false, got 'maybe'"),
         (
-            "ignoreip = 192.0.2.7 localhost",
+            "ignoreip = 192.0.2.7 192.0.2.300",
             (
-                "ignoreip needs addresses and networks, got 'localhost'"
-                " (names are not looked up: write the address, such as 192.0.2.7 or 2001:db8::/64)"
+                "ignoreip needs addresses, networks, host names and files, got '192.0.2.300'"
+                " (such as 192.0.2.7, 2001:db8::/64, host.example.org or file:/etc/f2b/friends)"
             ),
         ),
         (
@@ -202,7 +202,10 @@ def test_what_is_wrong_in_a_disabled_jail_does_not_matter(tmp_path: Path) -> Non
         ("xyzzy = 1h", "xyzzy is not known to f2b"),
         ("failregx = x", "failregx is not known to f2b (did you mean failregex?)"),
         ("backend = auto", "backend is ignored because f2b reads the journal and nothing else"),
-        ("usedns = warn", "usedns is ignored because names are never looked up"),
+        (
+            "datepattern = %%Y",
+            "datepattern is ignored because a journal entry carries its own time",
+        ),
         (
             "bantime.increment = true",
             "bantime.increment is ignored because it is not available yet",

@@ -44,13 +44,13 @@ def test_no_name_stands_twice_in_a_place() -> None:
                 "enabled filter mode backend logpath skip_if_nologs systemd_if_nologs maxretry "
                 "findtime bantime maxmatches bantime.increment bantime.factor bantime.formula "
                 "bantime.multipliers bantime.maxtime bantime.rndtime bantime.overalljails ignoreip "
-                "ignoreself ignorecommand ignorecache datepattern usedns logencoding "
+                "ignoreself ignorecommand ignorecache datepattern logencoding "
                 "logtimezone action banaction banaction_allports action_ action_mw action_mwl "
                 "action_xarf action_cf_mwl action_blocklist_de action_abuseipdb port protocol chain "
                 "destemail sender mta fail2ban_agent"
             ),
         ),
-        (Where.FILTER, "failregex ignoreregex prefregex journalmatch maxlines"),
+        (Where.FILTER, "failregex ignoreregex prefregex journalmatch maxlines usedns"),
         (
             Where.DAEMON,
             (

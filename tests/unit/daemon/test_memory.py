@@ -121,8 +121,11 @@ def test_the_past_of_a_jail_that_is_gone_is_read_again_when_it_comes_back(store:
     async def carry_out(_: Sequence[Decision]) -> None:
         return None
 
+    async def nobody(_jail: Jail, _found: object) -> list[Failure]:
+        return []
+
     async def body(recorder: Recorder) -> None:
-        catch_ups = CatchUps(recorder, store, lambda: 1000.0)
+        catch_ups = CatchUps(recorder, store, nobody, lambda: 1000.0)
         here = Position("c", 1000.0)
         await catch_ups.start([*engine.jails.values()], "/nowhere", here, engine, carry_out)
         await catch_ups.stop()

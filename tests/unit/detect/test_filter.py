@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from f2b.config.settings import FilterSettings, Located
+from f2b.addresses import parse
+from f2b.config.settings import FilterSettings, Located, UseDns
 from f2b.detect.filter import Filter
-from f2b.model import Failure
+from f2b.model import Failure, Suspect
 from tests.unit.decide.making import HERE, entry, located
 
 
@@ -16,6 +17,7 @@ def made(
     ignore: tuple[str, ...] = (),
     maxlines: int = 1,
     raw_names: bool = False,
+    usedns: UseDns = UseDns.NO,
 ) -> Filter:
     settings = FilterSettings(
         name="test",
@@ -24,12 +26,14 @@ def made(
         prefregex=Located(prefregex, HERE) if prefregex else None,
         journalmatch=located("_COMM=a"),
         maxlines=maxlines,
+        usedns=usedns,
     )
     return Filter(settings, raw_names=raw_names)
 
 
 def find(filter_: Filter, message: str, time: float = 1000, **fields: Any) -> Failure | None:
-    return filter_.find(entry(message, time, **fields))
+    found = filter_.find(entry(message, time, **fields))
+    return found if isinstance(found, Failure) else None
 
 
 def who(filter_: Filter, message: str) -> str | None:
@@ -197,6 +201,46 @@ def test_raw_names_are_told_and_no_failures() -> None:
     assert (hit.groups, hit.failed) == ({"dns": "mail.example.com"}, True)
     assert find(filter_, "bad mail.example.com") is None
     assert who(filter_, "bad 192.0.2.7") == "192.0.2.7"
+
+
+@pytest.mark.parametrize("usedns", [UseDns.YES, UseDns.WARN])
+def test_with_usedns_a_name_is_a_suspect(usedns: UseDns) -> None:
+    filter_ = made("bad <F-USER>\\S+</F-USER> <HOST>$", usedns=usedns)
+    suspect = filter_.find(entry("bad root Mail.Example.com", 1000))
+    assert isinstance(suspect, Suspect)
+    assert (suspect.name, suspect.time, suspect.user) == ("mail.example.com", 1000, "root")
+    failure = suspect.at(parse("192.0.2.7"))
+    assert (failure.cursor, failure.user) == (suspect.cursor, "root")
+    assert dict(failure.groups) == {"user": "root", "dns": "Mail.Example.com"}
+    assert who(filter_, "bad root 192.0.2.7") == "192.0.2.7"
+
+
+@pytest.mark.parametrize("text", ["4", "1.2", "0x7f.1", "999.1.1.1", "a^b"])
+def test_a_number_is_never_looked_up(text: str) -> None:
+    filter_ = made("bad <HOST>$", usedns=UseDns.YES)
+    assert filter_.find(entry(f"bad {text}")) is None
+    assert filter_.invalid == 1
+
+
+def test_an_address_counts_more_than_a_name() -> None:
+    filter_ = made("<DNS> <F-ID/>$", usedns=UseDns.YES)
+    assert who(filter_, "mail.example.com 192.0.2.7") == "192.0.2.7"
+    filter_ = made("(?:<IP4>|-) <DNS>$", usedns=UseDns.YES)
+    assert who(filter_, "192.0.2.7 mail.example.com") == "192.0.2.7"
+    assert filter_.find(entry("999.0.2.7 mail.example.com")) is None
+
+
+@pytest.mark.parametrize(
+    ("filter_", "message", "told"),
+    [
+        (made("bad <F-ID/>$"), "bad alice", "alice"),
+        (made("bad <HOST>$", usedns=UseDns.RAW), "bad mail.example.com", "mail.example.com"),
+        (made("bad <HOST>$"), "bad 999.1.1.1", None),
+    ],
+)
+def test_who_cannot_be_banned_is_told(filter_: Filter, message: str, told: str | None) -> None:
+    assert filter_.find(entry(message)) is None
+    assert (filter_.nobody, filter_.invalid) == (told, 1)
 
 
 def test_a_failure_tells_all_that_was_captured() -> None:

@@ -5,7 +5,7 @@ import contextlib
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from f2b.config.settings import FilterSettings, Located
+from f2b.config.settings import FilterSettings, Located, UseDns
 from f2b.detect.failregex import TAGS, compile_failregex, compile_regex
 from f2b.detect.filter import Filter
 from f2b.errors import FilterError
@@ -44,6 +44,7 @@ LOOSE = Filter(
     FilterSettings(
         name="loose",
         prefregex=Located(r"^<F-MLFID>[^:]*</F-MLFID>:? ?<F-CONTENT>.*</F-CONTENT>$", HERE),
+        usedns=UseDns.YES,
         failregex=located(
             "<SUBNET>", "<F-NOFAIL>a</F-NOFAIL>", r"<F-USER>\w+</F-USER>", "<F-MLFFORGET>$"
             "</F-MLFFORGET>", "<F-ID/>"

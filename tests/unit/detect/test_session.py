@@ -38,7 +38,8 @@ class Log:
         self.time = 1000.0
 
     def line(self, message: str, *, pid: int = 7, boot: bytes = b"one") -> Failure | None:
-        return self.filter.find(entry(message, self.time, _PID=b"%d" % pid, _BOOT_ID=boot))
+        found = self.filter.find(entry(message, self.time, _PID=b"%d" % pid, _BOOT_ID=boot))
+        return found if isinstance(found, Failure) else None
 
     def run(self, *messages: str) -> list[str | None]:
         failures = [self.line(message) for message in messages]
