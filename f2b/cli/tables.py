@@ -52,6 +52,11 @@ def banned(rows: dict[str, list[BanRow]], now: float) -> Table:
 
 def status(answer: DaemonStatus, now: float) -> Table:
     degraded = "".join(f"\ndegraded: {why}" for why in answer["degraded"])
+    counted = ", ".join(
+        f"{name.replace('_', ' ')} {number}"
+        for name, number in answer["counters"].items()
+        if number
+    )
     read = (
         "nothing yet" if answer["position"] is None else f"read up to {clock(answer['position'])}"
     )
@@ -59,6 +64,7 @@ def status(answer: DaemonStatus, now: float) -> Table:
         f"f2b {answer['version']}, up {times.duration_text(max(0, round(now - answer['since'])))}, "
         f"journal {answer['journal']} {read}, backend {answer['backend']}{degraded}"
     )
+    title += f"\n{counted}" if counted else ""
     heads = ("JAIL", "FAILING", "FOUND", "IGNORED", "BANNED", "BANNED EVER", "STATE")
     rows = [_jail_cells(row) for row in answer["jails"]]
     return Table(title, heads, rows, frozenset(heads[1:-1]))

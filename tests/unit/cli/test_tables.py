@@ -56,6 +56,12 @@ def test_bans() -> None:
     )
 
 
+def test_status_names_what_was_lost() -> None:
+    counted = DaemonStatus(**{**STATUS, "counters": {"clipped": 0, "names_dropped": 2, "x": 1}})
+    assert tables.status(counted, NOW).title.endswith("backend nftables\nnames dropped 2, x 1")
+    assert tables.status(STATUS, NOW).title.endswith("backend nftables")
+
+
 @pytest.mark.parametrize("rows", [{}, {"sshd": []}])
 def test_no_bans(rows: dict[str, list[BanRow]]) -> None:
     assert tables.plain(tables.banned(rows, NOW)) == "Nobody is banned.\n"
