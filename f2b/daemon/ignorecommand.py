@@ -22,6 +22,8 @@ from f2b.model import Failure
 TIMEOUT = 60.0
 GRACE = 1.0
 """Seconds for one that was killed to go: the kernel may hold it back."""
+QUIET = 60.0
+"""Seconds between two complaints about the same command."""
 AT_ONCE = 4
 IGNORE, COUNT = 0, 1
 
@@ -37,11 +39,11 @@ class _Jail:
     turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     remembered: OrderedDict[str, tuple[bool, float]] = field(default_factory=OrderedDict)
     under_way: dict[str, asyncio.Task[bool]] = field(default_factory=dict)
-    failing: bool = False
+    quiet_until: float = 0.0
 
 
 class Commands:
-    """`failed` counts commands that gave no answer; the first of a row is told to `complain`."""
+    """`failed` counts commands that gave no answer; one a minute is told to `complain`."""
 
     def __init__(self, clock: Callable[[], float], complain: Callable[[str], None]) -> None:
         self._clock = clock
@@ -96,16 +98,15 @@ class Commands:
         if status not in {IGNORE, COUNT}:
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
             return self._no_answer(state, how)
-        state.failing = False
         return status == IGNORE
 
     def _no_answer(self, state: _Jail, why: str) -> bool:
         self.failed += 1
-        if not state.failing:
+        if self._clock() >= state.quiet_until:
+            state.quiet_until = self._clock() + QUIET
             self._complain(
                 f"[{state.settings.name}] ignorecommand: {why}; the failures are counted"
             )
-        state.failing = True
         return False
 
 

@@ -21,6 +21,8 @@ from f2b.model import Decision, Failure, Position, Suspect
 
 CEILING = 500
 """Questions of one jail at a time."""
+SLICE = 16
+"""Questions of one catch-up at a time: it leaves room for what is live."""
 TOLD = 1000
 """Host names that were warned of, and are not again."""
 PAUSE = 1.0
@@ -80,10 +82,15 @@ class Questions:
 
     async def settle(self, jail: Jail, found: Sequence[Failure | Suspect]) -> list[Failure]:
         """Those that count in the end, for one who can wait: a catch-up. What is asked live already is left out."""
-        fresh = [each for each in found if (jail.name, each.cursor) not in self._waiting]
+        fresh = [
+            each
+            for each in found
+            if (jail.name, each.cursor) not in self._waiting
+            and not (isinstance(each, Failure) and self._engine.lets_off(jail, each))
+        ]
         settled: list[Failure] = []
-        for at in range(0, len(fresh), CEILING):
-            part = fresh[at : at + CEILING]
+        for at in range(0, len(fresh), SLICE):
+            part = fresh[at : at + SLICE]
             answers = await asyncio.gather(*(self._answer(jail, each) for each in part))
             settled += [failure for failures in answers for failure in failures]
         return settled

@@ -149,3 +149,36 @@ def test_names_and_lists_in_ignoreip(daemon: Daemon, journal: Journal, hosts: Pa
     assert "late.test cannot be looked up" in daemon.log.read_text()
     hosts.write_text(HOSTS + "198.18.0.4 late.test\n")
     wait_until(lambda: not banned(daemon, SET, "198.18.0.4"), "the name has an address", 20)
+
+
+@pytest.mark.slow
+def test_kills_at_any_moment_lose_nothing_and_count_nothing_twice(
+    daemon: Daemon, journal: Journal
+) -> None:
+    """Failures that are asked about, by address and by name, between failures that are not."""
+    rounds = 6
+    most = rounds * 4 * 3 + 1
+    daemon.jails.write_text(
+        THREE.replace("maxretry = 3", f"maxretry = {most}")
+        + MAIL.replace("maxretry = 2", f"maxretry = {most}")
+        + "usedns = yes\nignorecommand = sh -c 'sleep 0.03; exit 1'\n"
+    )
+    for number in range(rounds):
+        daemon.start()
+        for _ in range(4):
+            mail(journal, "client.test", 2)
+            fail(journal, ONE, 3)
+            mail(journal, ONE, 1)
+            time.sleep(0.02 * number)
+        daemon.kill()
+    daemon.start()
+    expected = rounds * 4 * (2 * 2 + 3 + 1)
+    failures = "SELECT count(*) FROM failures"
+    wait_until(lambda: query(daemon.database, failures) == [(expected,)], "every failure", 30)
+    wait_until(lambda: counter(daemon, "questions_waiting") == 0, "all answers")
+    bans = "SELECT jail, failures FROM bans ORDER BY jail"
+    assert not query(daemon.database, bans), "one failure is missing"
+    fail(journal, ONE)
+    mail(journal, ONE)
+    wait_until(lambda: len(query(daemon.database, bans)) == 2, "a ban in each jail")
+    assert query(daemon.database, bans) == [("mail", most), ("sshd", most)]

@@ -246,3 +246,16 @@ def test_what_was_stored_before_a_crash_is_no_question() -> None:
 
     run(body)
     assert sshd.found == 0
+
+
+def test_of_a_name_only_the_addresses_count_that_a_crash_left_out() -> None:
+    sshd = jail(filter=NAMES)
+    world = World(sshd)
+    sshd.seen = {(entry("bad two.test", NOW).cursor, parse(A))}
+
+    async def body() -> None:
+        world.feed("bad two.test")
+        await world.answered()
+
+    run(body)
+    assert world.found() == [B]
