@@ -17,6 +17,7 @@ from f2b.daemon.resolver import Resolver
 from f2b.decide.engine import Engine
 from f2b.decide.holds import Holds
 from f2b.decide.jail import Jail
+from f2b.detect.filter import Filter
 from f2b.model import Decision, Failure, Position, Suspect
 
 CEILING = 500
@@ -50,7 +51,7 @@ class Questions:
         self._resolver = Resolver(monotonic)
         self._commands = Commands(monotonic, events.error)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: set[tuple[str, str]] = set()
+        self._waiting: dict[tuple[str, str], Filter] = {}
         self._load: Counter[str] = Counter()
         self._told: OrderedDict[str, None] = OrderedDict()
         self._quiet_until = 0.0
@@ -85,7 +86,7 @@ class Questions:
         fresh = [
             each
             for each in found
-            if (jail.name, each.cursor) not in self._waiting
+            if self._waiting.get((jail.name, each.cursor)) is not jail.filter
             and not (isinstance(each, Failure) and self._engine.lets_off(jail, each))
         ]
         settled: list[Failure] = []
@@ -105,14 +106,14 @@ class Questions:
     def _start(self, jail: Jail, found: Failure | Suspect, position: Position) -> None:
         ticket = self._holds.take(position)
         self._load[jail.name] += 1
-        self._waiting.add((jail.name, found.cursor))
+        self._waiting[jail.name, found.cursor] = jail.filter
         task = asyncio.get_running_loop().create_task(self._ask(jail, found))
         self._tasks.add(task)
 
         def done(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
             self._load[jail.name] -= 1
-            self._waiting.discard((jail.name, found.cursor))
+            self._waiting.pop((jail.name, found.cursor), None)
             if task.cancelled():
                 return
             self._holds.release(ticket)

@@ -235,6 +235,24 @@ def test_what_is_asked_live_is_not_counted_by_a_catch_up() -> None:
     assert world.found() == [A]
 
 
+def test_what_another_filter_asked_is_asked_again() -> None:
+    """Its own answer counts for nothing."""
+    old = jail(ignorecommand=("sh", "-c", "sleep 0.2; exit 1"))
+    world = World(old)
+
+    async def body() -> None:
+        world.feed(f"bad {A}")
+        new = jail(filter=replace(PLAIN, name="changed"))
+        new.adopt(old, [], NOW, same_filter=False)
+        world.engine.swap([new], NOW)
+        past = replace(failure(A, NOW), cursor=entry(f"bad {A}", NOW).cursor)
+        assert await world.questions.settle(new, [past]) == [past]
+        await world.answered()
+
+    run(body)
+    assert world.found() == []
+
+
 def test_what_was_stored_before_a_crash_is_no_question() -> None:
     sshd = jail(ignorecommand=("sleep", "60"))
     world = World(sshd)
