@@ -131,6 +131,7 @@ class Terminal(StringIO):
 
 def test_a_terminal_gets_the_same_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one would have 80 columns
     monkeypatch.setattr("sys.stdout", screen := Terminal())
     table = tables.banned({"sshd": [BAN, FOR_EVER]}, NOW)
     tables.show(table)
@@ -140,6 +141,7 @@ def test_a_terminal_gets_the_same_cells(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_markup_in_a_cell_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one would have 80 columns
     monkeypatch.setattr("sys.stdout", screen := Terminal())
     row = JailRow(**{**ROW, "broken": "bad regex: '[red]x[/red]'"})
     tables.show(tables.status(DaemonStatus(**{**STATUS, "jails": [row]}), NOW))
