@@ -83,6 +83,7 @@ def _changed_parts(old: JailSettings, new: JailSettings) -> frozenset[Part]:
                 jail.maxretry,
                 jail.findtime,
                 jail.bantime,
+                jail.increment,
                 jail.ipv4prefix,
                 jail.ipv6prefix,
                 jail.maxoffenders,

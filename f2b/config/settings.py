@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from f2b.addresses import Offender
+from f2b.config.formula import DOUBLING, Formula
 from f2b.errors import Origin
 
 NOWHERE: Final = Origin("", 0)
@@ -58,6 +59,18 @@ class WallSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Increment:
+    """How bans grow with the offences of their offender. `multipliers` replace the formula."""
+
+    factor: float = 1.0
+    formula: Formula = DOUBLING
+    multipliers: tuple[float, ...] = ()
+    maxtime: float | None = None
+    rndtime: float = 0.0
+    overalljails: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JailSettings:
     """One enabled jail."""
 
@@ -67,6 +80,7 @@ class JailSettings:
     maxretry: int = 5
     findtime: float = 600
     bantime: float | None = 600
+    increment: Increment | None = None
     ignoreip: tuple[Offender, ...] = ()
     ignoreself: bool = True
     ipv4prefix: int = 32

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f2b.config.settings import Feed, FilterSettings, JailSettings, Located
+from f2b.config.settings import (
+    Feed,
+    FilterSettings,
+    Increment,
+    JailSettings,
+    Located,
+)
 from f2b.daemon.reload import remember
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
@@ -51,6 +57,14 @@ JAILS = (
     JailSettings(name="session", filter=SESSION, maxretry=2, findtime=30, bantime=40),
     JailSettings(name="lines", filter=LINES, maxretry=2, findtime=60, bantime=600),
     JailSettings(name="once", filter=PLAIN, maxretry=1, findtime=10, bantime=None),
+    JailSettings(
+        name="grow",
+        filter=PLAIN,
+        maxretry=4,
+        findtime=60,
+        bantime=20,
+        increment=Increment(maxtime=100, rndtime=15, overalljails=True),
+    ),
     JailSettings(name="recidive", filter=BANS, maxretry=2, findtime=100, bantime=150),
 )
 

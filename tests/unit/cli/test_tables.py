@@ -34,7 +34,7 @@ STATUS = DaemonStatus(
 )  # fmt: skip
 JAIL = JailStatus(
     **ROW, filter="sshd[mode=normal]", journalmatch=["_COMM=sshd\n_COMM=sshd-session"], maxretry=5,
-    findtime=600, bantime=3600, bans=[BAN],
+    findtime=600, bantime=3600, increment=False, bans=[BAN],
 )  # fmt: skip
 
 
@@ -106,6 +106,13 @@ def test_a_jail_that_bans_for_ever() -> None:
         tables.jail(JailStatus(**{**JAIL, "bantime": None}), NOW)
     ).splitlines()
     assert first.endswith("5 failures in 10m, banned for ever")
+
+
+def test_a_jail_whose_bans_grow() -> None:
+    first, *_ = tables.plain(
+        tables.jail(JailStatus(**{**JAIL, "increment": True}), NOW)
+    ).splitlines()
+    assert first.endswith("banned for 1h, longer each time")
 
 
 def test_a_jail_without_bans() -> None:
