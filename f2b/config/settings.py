@@ -58,6 +58,13 @@ class WallSettings:
     blocktype: Blocktype = Blocktype.DROP
 
 
+class Counting(StrEnum):
+    """When failures are enough: maxretry within findtime, or fail2ban's estimate of their rate."""
+
+    WINDOW = "window"
+    ESTIMATE = "estimate"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Increment:
     """How bans grow with the offences of their offender. `multipliers` replace the formula."""
@@ -81,6 +88,7 @@ class JailSettings:
     findtime: float = 600
     bantime: float | None = 600
     increment: Increment | None = None
+    counting: Counting = Counting.WINDOW
     ignoreip: tuple[Offender, ...] = ()
     ignoreself: bool = True
     ipv4prefix: int = 32

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from f2b.config import formula, values
 from f2b.config.ports import ports, protocols
-from f2b.config.settings import Blocktype, Feed, Latency, OnStop
+from f2b.config.settings import Blocktype, Counting, Feed, Latency, OnStop
 
 
 class Where(StrEnum):
@@ -153,6 +153,10 @@ _JAIL = (
     Setting(
         "bantime.overalljails", Where.JAIL, values.boolean, "false",
         "whether the offences in all jails count",
+    ),
+    Setting(
+        "counting", Where.JAIL, values.choice(Counting), "window",
+        "when failures are enough: window (maxretry within findtime), or estimate (at that rate)",
     ),
     Setting(
         "ignoreip", Where.JAIL, values.address_list, "",

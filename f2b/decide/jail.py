@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from operator import itemgetter
 
 from f2b.addresses import Family, Offender
-from f2b.config.settings import Feed, JailSettings
+from f2b.config.settings import Counting, Feed, JailSettings
 from f2b.decide.bantime import bantime, retries
+from f2b.decide.estimate import Estimate
 from f2b.decide.ignore import IgnoreList
 from f2b.decide.ledger import Ledger
 from f2b.decide.tally import SLACK, Tally
@@ -152,4 +153,5 @@ class Jail:
 
 
 def _tally(settings: JailSettings) -> Tally:
-    return Tally(settings.maxretry, settings.findtime, settings.maxoffenders)
+    kind = Estimate if settings.counting is Counting.ESTIMATE else Tally
+    return kind(settings.maxretry, settings.findtime, settings.maxoffenders)

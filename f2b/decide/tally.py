@@ -28,6 +28,9 @@ class Tally:
     def __init__(self, maxretry: int, findtime: float, ceiling: int) -> None:
         self._maxretry = maxretry
         self._findtime = findtime
+        self._kept = maxretry
+        self.reach = findtime + SLACK
+        """How many seconds a failure lies before the newest and may still count."""
         self._ceiling = ceiling
         self._once: Offenders = OrderedDict()
         self._again: Offenders = OrderedDict()
@@ -47,9 +50,9 @@ class Tally:
 
     def add(self, offender: Offender, time: float, retries: int | None = None) -> Times:
         """Count a failure. When so many of this offender (`maxretry`) lie within findtime: those; else nothing."""
-        horizon = self._newest - self._findtime - SLACK
+        horizon = self._newest - self.reach
         times = self.forget(offender)
-        times = tuple(sorted(t for t in (*times, time) if t >= horizon))[-self._maxretry :]
+        times = tuple(sorted(t for t in (*times, time) if t >= horizon))[-self._kept :]
         if times:
             (self._once if len(times) == 1 else self._again)[offender] = times
         self._shrink(horizon)

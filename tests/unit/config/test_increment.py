@@ -1,4 +1,4 @@
-"""The options of bans that grow."""
+"""The options of bans that grow, and of counting."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from f2b.config.formula import formula
 from f2b.config.problems import Severity
-from f2b.config.settings import Increment
+from f2b.config.settings import Counting, Increment
 from tests.unit.config.tree import config, sshd
 
 ON = "bantime.increment = true\n"
@@ -48,6 +48,11 @@ def test_a_negative_maxtime_is_none(tmp_path: Path) -> None:
     assert sshd(tmp_path, ON + "bantime.maxtime = -1").increment == Increment()
 
 
+def test_counting(tmp_path: Path) -> None:
+    assert sshd(tmp_path, "").counting is Counting.WINDOW
+    assert sshd(tmp_path, "counting = estimate").counting is Counting.ESTIMATE
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
@@ -67,6 +72,7 @@ def test_a_negative_maxtime_is_none(tmp_path: Path) -> None:
         ),
         ("bantime.maxtime = soon", "bantime.maxtime needs a duration"),
         ("bantime.rndtime = -5", "bantime.rndtime needs a duration of at least zero, got '-5'"),
+        ("counting = fair", "counting needs window or estimate, got 'fair'"),
     ],
 )
 def test_a_bad_value_keeps_its_jail_out_and_names_its_line(
