@@ -9,6 +9,7 @@ import f2b
 from f2b.config.asking import list_problems, parted
 from f2b.config.files import Files
 from f2b.config.filters import FilterFile
+from f2b.config.increment import read_increment
 from f2b.config.ini import DEFAULT, Dialect, Sections, escaped
 from f2b.config.problems import Collector, ConfigErrors, Problem, Severity
 from f2b.config.section import Section, placed
@@ -51,14 +52,16 @@ def read_jail(dialect: Dialect, files: Files, name: str) -> tuple[JailSettings, 
     steps.attempt(lambda: _check_name(name, origin))
     found = steps.attempt(lambda: _read_filter(section, files, origin))
     wall = steps.attempt(lambda: read_wall(section, files))
+    increment = steps.attempt(lambda: read_increment(section))
     values: dict[str, Any] = {
         row.name: steps.attempt(partial(section.value, row)) for row in _PARSED
     }
     if steps.errors or found is None or wall is None:
         raise ConfigErrors(steps.errors)
     ignoreip, elsewhere = parted(values.pop("ignoreip"), files.directory)
+    values |= {"wall": wall[0], "increment": increment, "origin": origin}
     values |= {"ignoreip": ignoreip, "ignoreelsewhere": elsewhere}
-    jail = JailSettings(name=name, filter=found[0], wall=wall[0], origin=origin, **values)
+    jail = JailSettings(name=name, filter=found[0], **values)
     problems = found[1] + [_left_out(*action) for action in wall[1]]
     problems += list_problems(elsewhere, section.located("ignoreip").origin)
     if jail.ignorecommand and found[0].feed is Feed.BANS:

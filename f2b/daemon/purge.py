@@ -6,7 +6,6 @@ from functools import partial
 
 from f2b.daemon.recorder import Recorder
 from f2b.decide.engine import Engine
-from f2b.decide.tally import SLACK
 from f2b.errors import F2bError
 from f2b.store import FailureKey, Store
 
@@ -37,7 +36,7 @@ async def purge(
     for jail in tuple(engine.jails.values()):
         while jail.ledger.purge(now - age, SLICE):
             await asyncio.sleep(0)
-        before = now - max(age, jail.settings.findtime + SLACK)
+        before = now - max(age, jail.tally.reach)
         after: FailureKey | None = ("", "")
         while after is not None:
             after = await recorder.between(partial(store.purge_failures, jail.name, after, before))

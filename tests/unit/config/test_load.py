@@ -207,10 +207,6 @@ def test_what_is_wrong_in_a_disabled_jail_does_not_matter(tmp_path: Path) -> Non
             "datepattern is ignored because a journal entry carries its own time",
         ),
         (
-            "bantime.increment = true",
-            "bantime.increment is ignored because it is not available yet",
-        ),
-        (
             "destemail = root",
             "destemail is ignored because mail and report actions are not available yet",
         ),
