@@ -26,6 +26,14 @@ class Feed(StrEnum):
     NONE = "none"
 
 
+class Reading(StrEnum):
+    """What regexes see of an entry: the line built from its fields, or its MESSAGE without the date in it."""
+
+    BUILT = "built"
+    MESSAGE = "message"
+    BOTH = "both"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterSettings:
     """A filter after interpolation and tag substitution; `<HOST>` and its like are still in it."""
@@ -36,6 +44,7 @@ class FilterSettings:
     prefregex: Located | None = None
     journalmatch: tuple[Located, ...] = ()
     feed: Feed = Feed.JOURNAL
+    reading: Reading = Reading.BUILT
     maxlines: int = 1
     maxsessions: int = 10_000
 
