@@ -108,6 +108,7 @@ class JailStatus(JailRow):
     maxretry: int
     findtime: float
     bantime: float | None
+    increment: bool
     bans: list[BanRow]
 
 

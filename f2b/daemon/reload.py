@@ -13,7 +13,6 @@ from f2b.daemon.recorder import Recorder
 from f2b.decide.assemble import assemble
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
-from f2b.decide.tally import SLACK
 from f2b.model import Decision
 from f2b.store import Store
 
@@ -54,7 +53,7 @@ async def prepare(
         old = engine.jails.get(jail.name)
         if old is None:
             await recorder.between(partial(remember, jail, store, now))
-        elif jail.settings.findtime > old.settings.findtime:
+        elif jail.tally.reach > old.tally.reach:
             stored[jail.name] = await recorder.between(partial(_failures, jail, store, now))
     plan = diff(config, new)
     warnings = [str(problem) for problem in assembly.problems]
@@ -80,4 +79,4 @@ def remember(jail: Jail, store: Store, now: float) -> None:
 
 
 def _failures(jail: Jail, store: Store, now: float) -> Stored:
-    return list(store.failures(jail.name, jail.settings.findtime + SLACK, now))
+    return list(store.failures(jail.name, jail.tally.reach, now))

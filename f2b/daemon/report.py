@@ -40,6 +40,7 @@ def jail_status(jail: Jail, row: JailRow, bans: list[BanRow]) -> JailStatus:
         maxretry=settings.maxretry,
         findtime=settings.findtime,
         bantime=settings.bantime,
+        increment=settings.increment is not None,
         bans=bans,
     )
 
