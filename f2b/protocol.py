@@ -103,6 +103,7 @@ class JailStatus(JailRow):
     """A jail in full."""
 
     filter: str
+    reading: str | None
     journalmatch: list[str]
     maxretry: int
     findtime: float

@@ -75,11 +75,12 @@ def jail(answer: JailStatus, now: float) -> Table:
     lasts = "for ever" if bantime is None else f"for {times.duration_text(bantime)}"
     lasts += ", longer each time" if answer["increment"] else ""
     rule = f"{answer['maxretry']} failures in {times.duration_text(answer['findtime'])}, banned {lasts}"
+    reading = f" (reading {answer['reading']})" if answer["reading"] else ""
     matches = "".join(
         f"\njournalmatch  {line}" for text in answer["journalmatch"] for line in text.splitlines()
     )
     title = (
-        f"{answer['name']}: filter {answer['filter']}, {rule}{matches}\n"
+        f"{answer['name']}: filter {answer['filter']}{reading}, {rule}{matches}\n"
         f"found {answer['found']}, failing {answer['failing']}, ignored {answer['ignored']}, "
         f"banned {answer['banned']} (ever {answer['banned_total']}), {_state(answer)}"
     )

@@ -68,6 +68,7 @@ def _words(filter_: FilterSettings) -> tuple[object, ...]:
     lists = (filter_.failregex, filter_.ignoreregex, filter_.journalmatch)
     return (
         filter_.feed.value,
+        filter_.reading.value,
         filter_.prefregex and filter_.prefregex.text,
         filter_.maxlines,
         "names" if filter_.usedns.looks_up else filter_.usedns.value,

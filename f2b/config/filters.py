@@ -6,8 +6,9 @@ from typing import Any
 
 from f2b.config.files import Files
 from f2b.config.ini import DEFAULT, Dialect, escaped
+from f2b.config.reading import usual
 from f2b.config.section import parsed, placed
-from f2b.config.settings import Feed, FilterSettings, Located
+from f2b.config.settings import Feed, FilterSettings, Located, Reading
 from f2b.config.spec import Spec
 from f2b.config.table import Where, settings
 from f2b.config.tags import substitute
@@ -60,6 +61,7 @@ class FilterFile:
             prefregex=prefregex if prefregex.text else None,
             journalmatch=self._marks.lines(texts["journalmatch"]),
             feed=feed,
+            reading=self._parsed(texts, "reading") or self._usual_reading(failregex, prefregex),
             maxlines=self._parsed(texts, "maxlines"),
             maxsessions=self._parsed(texts, "maxsessions"),
             usedns=self._parsed(texts, "usedns"),
@@ -109,6 +111,13 @@ class FilterFile:
     def _parsed(self, texts: Mapping[str, str], option: str) -> Any:
         row = _ROWS[option]
         return parsed(row, self._marks.located(texts[option] or row.default))
+
+    def _usual_reading(self, failregex: Iterable[Located], prefregex: Located) -> Reading:
+        try:
+            prefix = self._marks.located(self._text("__prefix_line", self._look_up) or "").text
+        except ConfigError:
+            prefix = ""  # of a file that is included and not made use of
+        return usual(prefix, (regex.text for regex in (*failregex, prefregex)))
 
     def _check_mode(self, failregex: Iterable[Located]) -> None:
         """A misspelt mode leaves its tag in the regex, which then matches nothing at all."""

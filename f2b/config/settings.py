@@ -27,6 +27,14 @@ class Feed(StrEnum):
     NONE = "none"
 
 
+class Reading(StrEnum):
+    """What regexes see of an entry: the line built from its fields, or its MESSAGE without the date in it."""
+
+    BUILT = "built"
+    MESSAGE = "message"
+    BOTH = "both"
+
+
 class UseDns(StrEnum):
     """What becomes of a host name where an address is expected."""
 
@@ -50,6 +58,7 @@ class FilterSettings:
     prefregex: Located | None = None
     journalmatch: tuple[Located, ...] = ()
     feed: Feed = Feed.JOURNAL
+    reading: Reading = Reading.BUILT
     maxlines: int = 1
     maxsessions: int = 10_000
     usedns: UseDns = UseDns.NO

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from f2b.config import asking, formula, values
 from f2b.config.ports import ports, protocols
-from f2b.config.settings import Blocktype, Counting, Feed, Latency, OnStop, UseDns
+from f2b.config.settings import Blocktype, Counting, Feed, Latency, OnStop, Reading, UseDns
 
 
 class Where(StrEnum):
@@ -46,6 +46,11 @@ def blocktype(text: str) -> Blocktype | None:
 
 def source(text: str) -> Feed:
     return Feed(values.word("journal", "bans")(text))
+
+
+def reading(text: str) -> Reading | None:
+    """None: as the filter is written (f2b.config.reading)."""
+    return values.choice(Reading)(text) if text else None
 
 
 def loglevel(text: str) -> str:
@@ -247,6 +252,11 @@ _FILTER = (
     Setting(
         "source", Where.FILTER, source, "journal",
         "journal, or bans: each ban of another jail is a failure",
+    ),
+    Setting(
+        "reading", Where.FILTER, reading, "",
+        "what regexes see of an entry: built (host ident[pid]: message), message (the program's own "
+        "line), both; as the filter is written",
     ),
     Setting(
         "maxlines", Where.FILTER, values.integer(1, 1000), "1",

@@ -35,6 +35,7 @@ def jail_status(jail: Jail, row: JailRow, bans: list[BanRow]) -> JailStatus:
     return JailStatus(
         **row,
         filter=settings.filter.name,
+        reading=settings.filter.reading.value if jail.match else None,
         journalmatch=[located.text for located in settings.filter.journalmatch],
         maxretry=settings.maxretry,
         findtime=settings.findtime,

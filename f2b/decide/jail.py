@@ -11,8 +11,9 @@ from f2b.decide.estimate import Estimate
 from f2b.decide.ignore import IgnoreList
 from f2b.decide.ledger import Ledger
 from f2b.decide.tally import SLACK, Tally
+from f2b.decide.trust import trusted_match
 from f2b.detect.filter import Filter
-from f2b.journal.match import Match, parse
+from f2b.journal.match import Match
 from f2b.model import Ban, Banned, Decision, Failure, Found, Lifted, Prolonged, Reason, Source
 
 EXPIRED_AT_ONCE = 1000
@@ -27,7 +28,7 @@ class Jail:
         self.filter = Filter(settings.filter)
         self.match: Match | None = None
         if settings.filter.feed is Feed.JOURNAL:
-            self.match = parse(settings.filter.journalmatch)
+            self.match = trusted_match(settings.filter)
         self.exempt(())
         self.tally = _tally(settings)
         self.ledger = Ledger(settings.name, settings.findtime + SLACK, settings.maxbans)

@@ -2,7 +2,7 @@
 
 import re
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from f2b.addresses import Family, Offender, is_name, parse, parse_host
 from f2b.config.settings import FilterSettings, UseDns
@@ -14,6 +14,9 @@ from f2b.model import Entry, Failure, Suspect
 
 WIDEST = {Family.INET: 8, Family.INET6: 16}
 """No log line may ban more than that: <SUBNET> would take a /0."""
+
+IGNORED: Final[tuple[int, Groups]] = (-1, {})
+"""A line that a failregex took and an ignoreregex gave back."""
 
 
 class Hit(NamedTuple):
@@ -45,7 +48,10 @@ class Filter:
             for regex in settings.failregex
         )
         self._ignore = tuple(compiled(regex) for regex in settings.ignoreregex)
-        self._ring = Ring(settings.maxlines) if several else None
+        self._readings = tuple(
+            (reading, Ring(settings.maxlines) if several else None)
+            for reading in line.READINGS[settings.reading]
+        )
         self.sessions = Sessions(settings.maxsessions)
         self.invalid = 0
         """How many lines matched but had no valid address at the place of the address."""
@@ -70,11 +76,16 @@ class Filter:
 
     def hit(self, entry: Entry) -> Hit | None:
         """What the first failregex that matches captures, together with what its session knew."""
-        found = self._search(line.build(entry.fields), entry.time)
-        if found is None:
+        head = line.head(entry.fields)
+        for reading, ring in self._readings:
+            if found := self._search(reading(head, entry.fields), entry.time, ring):
+                break
+        else:
+            return None
+        if found is IGNORED:
             return None
         regex, groups = found
-        session = _session_key(groups, entry)
+        session = _session_key(groups, head, entry)
         if session is None:  # then <F-NOFAIL> has no effect, as in fail2ban
             user = groups.get("user")
             return Hit(regex, groups, (user,) if user else (), None, failed=True)
@@ -103,13 +114,14 @@ class Filter:
 
     def oldest(self) -> float | None:
         """When the oldest began that this filter remembers, of its open sessions and its lines."""
-        times = (self.sessions.oldest(), self._ring.oldest() if self._ring else None)
+        rings = (ring.oldest() for _, ring in self._readings if ring)
+        times = (self.sessions.oldest(), *rings)
         return min((time for time in times if time is not None), default=None)
 
-    def _search(self, text: str, time: float) -> tuple[int, Groups] | None:
-        """The first failregex that matches, its groups over those of prefregex; None if none or if ignored."""
-        if self._ring:
-            text = self._ring.add(text, time)
+    def _search(self, text: str, time: float, ring: Ring | None) -> tuple[int, Groups] | None:
+        """The first failregex that matches, its groups over those of prefregex; None if none does."""
+        if ring:
+            text = ring.add(text, time)
         groups: Groups = {}
         content, offset = text, 0
         if self._prefix is not None:
@@ -124,9 +136,9 @@ class Filter:
             return None
         number, match = found
         # fail2ban tries ignoreregex on the line or on the content, by the number of regexes: we ask both.
-        asked = (self._ring.take(match, offset),) if self._ring else (content, text)
+        asked = (ring.take(match, offset),) if ring else (content, text)
         if any(regex.search(each) for regex in self._ignore for each in asked):
-            return None
+            return IGNORED
         return number, groups | captured(match)
 
     def _first(self, content: str) -> tuple[int, re.Match[str]] | None:
@@ -136,12 +148,16 @@ class Filter:
         return None
 
 
-def _session_key(groups: Groups, entry: Entry) -> str | None:
-    """A session ends with the boot that it began in: process ids come again."""
+def _session_key(groups: Groups, head: str, entry: Entry) -> str | None:
+    """What <F-MLFID> says, and whose line it is: process ids come again, and all containers have that of dockerd."""
     session = groups.pop("mlfid", None)
     if session is None:
         return None
-    return f"{line.text(entry.fields, '_BOOT_ID')[:8]} {session}".strip()
+    if not session.startswith(head):
+        session = f"{head} {session}"
+    if "CONTAINER_ID" in entry.fields:
+        session = f"{line.text(entry.fields, 'CONTAINER_ID')[: line.NAME]} {session}"
+    return f"{line.text(entry.fields, '_BOOT_ID')[:8]} {session}"
 
 
 def _address(groups: Groups) -> Offender | None:

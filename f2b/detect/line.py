@@ -1,16 +1,20 @@
-"""The text that regexes see: one line built from the fields of an entry, as fail2ban's journal backend builds it.
+"""The text that regexes see: one line built from the fields of an entry, as fail2ban's journal backend builds it, or
+the line that a program wrote itself and that stands in MESSAGE.
 
 Everything in it may come from an attacker, so it has an upper length.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from f2b.config.settings import Reading
+from f2b.detect import dates
 
 CAP = 4096
 TAIL = 1024
 NAME = 256
 
-NUMBER = re.compile(r"0|[1-9][0-9]{0,18}|0[xX][0-9a-fA-F]{1,16}")
+HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 MICROSECONDS = re.compile(r"[0-9]{1,19}")
 
 Fields = Mapping[str, bytes | list[bytes]]
@@ -18,16 +22,33 @@ Fields = Mapping[str, bytes | list[bytes]]
 
 def build(fields: Fields) -> str:
     r"""``host ident[pid]: message``, ended by a newline; inner newlines become the two characters ``\n``."""
-    tokens = []
-    if host := text(fields, "_HOSTNAME")[:NAME]:
-        tokens.append(host)
-    if ident := (text(fields, "SYSLOG_IDENTIFIER") or text(fields, "_COMM"))[:NAME]:
-        pid = (text(fields, "SYSLOG_PID") or text(fields, "_PID"))[:NAME]
-        tokens.append(f"{ident}[{_number(pid)}]:" if pid else f"{ident}:")
-        if tokens[-1] == "kernel:":
-            tokens.append(_uptime(fields))
-    tokens.append(cap(text(fields, "MESSAGE")))
-    return " ".join(tokens).replace("\n", "\\n") + "\n"
+    return built(head(fields), fields)
+
+
+def head(fields: Fields) -> str:
+    """``host ident[pid]:``, which says whose line it is; what is absent is left out."""
+    host = text(fields, "_HOSTNAME")[:NAME]
+    ident = (text(fields, "SYSLOG_IDENTIFIER") or text(fields, "_COMM"))[:NAME]
+    if not ident:
+        return host
+    pid = (text(fields, "SYSLOG_PID") or text(fields, "_PID"))[:NAME]
+    program = f"{ident}[{_number(pid)}]:" if pid else f"{ident}:"
+    return f"{host} {program}" if host else program
+
+
+def built(head: str, fields: Fields) -> str:
+    """As build, where the head is known."""
+    line = cap(text(fields, "MESSAGE"))
+    if head.endswith("kernel:") and _is_kernel(fields):
+        line = f"{_uptime(fields)} {line}"
+    if head:
+        line = f"{head} {line}"
+    return line.replace("\n", "\\n") + "\n"
+
+
+def message(head: str, fields: Fields) -> str:  # noqa: ARG001
+    """MESSAGE alone, and without the date in it: what fail2ban's filters see of a line in a file."""
+    return dates.cut(cap(text(fields, "MESSAGE"))).replace("\n", "\\n") + "\n"
 
 
 def text(fields: Fields, name: str) -> str:
@@ -47,12 +68,26 @@ def cap(message: str) -> str:
     return message[: CAP - TAIL] + message[-TAIL:]
 
 
+def _is_kernel(fields: Fields) -> bool:
+    return (text(fields, "SYSLOG_IDENTIFIER") or text(fields, "_COMM")) == "kernel"
+
+
 def _number(pid: str) -> str:
     """A number as C writes it is meant as that number; anything else stays."""
-    return str(int(pid, 0)) if NUMBER.fullmatch(pid) else pid
+    if pid[0] != "0":  # as good as always, and every line comes through here
+        return pid
+    return str(int(pid, 16)) if HEXADECIMAL.fullmatch(pid) else pid
 
 
 def _uptime(fields: Fields) -> str:
     stamp = text(fields, "_SOURCE_MONOTONIC_TIMESTAMP") or text(fields, "__MONOTONIC_TIMESTAMP")
     seconds = int(stamp) / 1e6 if MICROSECONDS.fullmatch(stamp) else 0.0
     return f"[{seconds:12.6f}]"
+
+
+READINGS: Mapping[Reading, tuple[Callable[[str, Fields], str], ...]] = {
+    Reading.BUILT: (built,),
+    Reading.MESSAGE: (message,),
+    Reading.BOTH: (built, message),
+}
+"""In the order in which they are tried; the next only where nothing at all matched."""

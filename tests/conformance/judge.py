@@ -8,13 +8,13 @@ from pathlib import Path
 
 from f2b.addresses import parse_host
 from f2b.config.load import load_filter
-from f2b.config.settings import FilterSettings
+from f2b.config.settings import FilterSettings, Reading
 from f2b.detect import line
+from f2b.detect.dates import cut
 from f2b.detect.failregex import captured
 from f2b.detect.filter import Filter, Hit
 from f2b.model import Entry
 from tests.conformance.corpus import Sample
-from tests.conformance.dates import cut
 
 NOW = 1124013600.0
 NOT_COMPARED = {
@@ -23,7 +23,8 @@ NOT_COMPARED = {
     "attempts",  # how many lines a failure keeps: none, they stay in the journal
 }  # fmt: skip
 _SYSLOG = re.compile(
-    r"(?:(?P<host>\S+) )?(?P<ident>[^\s\[\]:]+)(?:\[(?P<pid>\d+)\])?: (?P<message>.*)", re.DOTALL
+    r"(?:(?P<host>[^\s\[\]]+) )?(?P<ident>[^\s\[\]:]+)(?:\[(?P<pid>\d+)\])?: (?P<message>.*)",
+    re.DOTALL,
 )
 
 Feed = Callable[[Sample], Entry]
@@ -59,6 +60,11 @@ def rebuilt(sample: Sample) -> Entry:
     return _syslog(text.lstrip()) or _raw(text)
 
 
+def whole(sample: Sample) -> Entry:
+    """The entry of a program that writes its lines as into a file: date and all stand in MESSAGE."""
+    return _raw(sample.line)
+
+
 def _syslog(text: str) -> Entry | None:
     parts = _SYSLOG.fullmatch(text)
     if parts is None or not (parts["host"] or parts["pid"]):
@@ -84,12 +90,14 @@ class Judge:
     """Feeds every sample to the filter of its options, as `feed` makes an entry of it.
 
     `logtype` is what fail2ban passes to its filters: file, or journal; a sample may ask for another, if not `forced`.
+    `reading` is what a jail would set; without it a filter has the one it is written for.
     """
 
     directory: Path
     feed: Feed
     logtype: str
     forced: bool = False
+    reading: Reading | None = None
 
     def run(self, samples: Iterable[Sample]) -> Verdicts:
         """The samples of some filters, in order."""
@@ -117,7 +125,8 @@ class Judge:
         asked = sample.parameters
         parameters = {**asked, **logtype} if self.forced else {**logtype, **asked}
         words = ",".join(f"{name}={json.dumps(text)}" for name, text in parameters.items())
-        return load_filter(self.directory, f"{sample.filter}[{words}]")
+        reading = {"reading": self.reading} if self.reading else {}
+        return load_filter(self.directory, f"{sample.filter}[{words}]", reading)
 
 
 def _differs(filter_: Filter, sample: Sample, entry: Entry, hit: Hit | None) -> str:
@@ -147,9 +156,10 @@ def _differs(filter_: Filter, sample: Sample, entry: Entry, hit: Hit | None) -> 
 
 def _takers(filter_: Filter, entry: Entry) -> int:
     """How many failregexes make a failure of this line: where they are tried in turn, their order must not matter."""
-    if filter_._ring:
+    ((reading, ring),) = filter_._readings
+    if ring:
         return 1  # the first has taken its lines away
-    text = line.build(entry.fields)
+    text = reading(line.head(entry.fields), entry.fields)
     prefix = filter_._prefix and filter_._prefix.search(text)
     content = captured(prefix).get("content", text) if prefix else text
     matches = [match for regex in filter_._fail if (match := regex.search(content))]

@@ -1,4 +1,9 @@
-"""fail2ban's filters and its annotated sample logs, run through our engine."""
+"""fail2ban's filters and its annotated sample logs, run through our engine.
+
+The suites, by what an entry is made of: A the line of a file without its date; E what is written as the journal gives
+it; B2 the fields that journald makes of a syslog line. With the whole line in MESSAGE: R raw logs of applications, C
+syslog lines, as containers log them.
+"""
 
 import re
 import shutil
@@ -8,9 +13,10 @@ from typing import NamedTuple
 
 import pytest
 
+from f2b.config.settings import Reading
 from tests.conformance.conftest import FIGURES
 from tests.conformance.corpus import Corpus, Sample, tree
-from tests.conformance.judge import Judge, Verdicts, dateless, native, rebuilt
+from tests.conformance.judge import Judge, Verdicts, dateless, native, rebuilt, whole
 
 
 class Deviation(NamedTuple):
@@ -41,7 +47,7 @@ IN_JOURNAL = (
     Deviation("sshd[logtype=journal]", "sshd-journal", PAM, OCTAL),
     Deviation("sshd[logtype=journal,mode=aggressive]", "sshd-journal", PAM, OCTAL),
 )
-DEVIATIONS = {"A": IN_SYSLOG, "B2": IN_SYSLOG, "E": IN_JOURNAL}
+DEVIATIONS = {"A": IN_SYSLOG, "B2": IN_SYSLOG, "C": IN_SYSLOG, "E": IN_JOURNAL, "R": ()}
 MOST_DEVIATIONS = 10
 
 # Lines of other syslog daemons, in shapes that journald never gives to anybody.
@@ -64,15 +70,18 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 def samples(corpus: Corpus, suite: str) -> Iterator[Sample]:
+    prefix = {"B2": (True,), "C": (True,), "R": (False,)}.get(suite, (True, False))
     for name in corpus.filters:
-        if suite != "B2" or corpus.writes_prefix(name):
+        if corpus.writes_prefix(name) in prefix:
             yield from (each for each in corpus.samples(name) if each.is_native is (suite == "E"))
 
 
 def run(corpus: Corpus, suite: str) -> Verdicts:
     judge = {
-        "A": Judge(corpus.directory, dateless, "file"),
+        "A": Judge(corpus.directory, dateless, "file", reading=Reading.BUILT),
         "E": Judge(corpus.directory, native, "journal"),
+        "R": Judge(corpus.directory, whole, "journal", forced=True, reading=Reading.MESSAGE),
+        "C": Judge(corpus.directory, whole, "file", reading=Reading.MESSAGE),
         "B2": Judge(corpus.directory, rebuilt, "journal", forced=True),
     }[suite]
     return judge.run(samples(corpus, suite))
@@ -95,7 +104,7 @@ def unexpected(verdicts: Verdicts, suite: str, excused: str = r"(?!)") -> list[s
     ]
 
 
-@pytest.mark.parametrize("suite", ["A", "E"])
+@pytest.mark.parametrize("suite", ["A", "C", "E", "R"])
 def test_samples_are_judged_as_fail2ban_judges_them(
     corpus: Corpus, suite: str, request: pytest.FixtureRequest
 ) -> None:

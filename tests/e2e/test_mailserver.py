@@ -94,3 +94,55 @@ def test_docker_mailservers_jail_file_word_for_word(daemon: Daemon, journal: Jou
     assert "meta l4proto tcp ip saddr @addr-set-postfix reject" in rules
     assert "meta l4proto tcp ip saddr @addr-set-dovecot reject" in rules
     assert "meta l4proto tcp ip saddr @addr-set-custom reject" in rules
+
+
+CONTAINED = """\
+[DEFAULT]
+maxretry = 2
+reading = message
+journalmatch = CONTAINER_NAME=mailserver _SYSTEMD_UNIT=docker.service
+
+[dovecot]
+enabled = true
+
+[postfix]
+enabled = true
+mode = extra
+"""
+
+
+def contained(journal: Journal, message: str, container: str = "mailserver") -> None:
+    """What Docker's journald driver makes of a line of the container's mail.log."""
+    journal.add(
+        time.time(),
+        SYSLOG_IDENTIFIER="c0ffee123456", _COMM="dockerd", _PID=812, _UID=0, _SYSTEMD_UNIT="docker.service",
+        CONTAINER_NAME=container, CONTAINER_ID="c0ffee123456", MESSAGE=message,
+    )  # fmt: skip
+    journal.flush()
+
+
+def test_the_log_of_its_container_is_read_on_the_host(daemon: Daemon, journal: Journal) -> None:
+    daemon.jails.unlink()
+    (daemon.config / "jail.local").write_text(CONTAINED)
+    daemon.start()
+    failed = "imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 2 secs)"
+    for container in ("other", "other", "mailserver", "mailserver"):
+        address = ONE if container == "mailserver" else TWO
+        contained(
+            journal,
+            f"2026-01-01T00:00:00.123456+00:00 mail dovecot: {failed}: user=<root>, method=PLAIN, "
+            f"rip={address}, lip=172.17.0.2, TLS, session=<PN+UYdtgsbHGM2QN>",
+            container,
+        )
+        contained(
+            journal,
+            f"Jan  1 00:00:00 mail postfix/smtps/smtpd[123]: warning: unknown[{address}]: SASL PLAIN "
+            "authentication failed: (reason unavailable), sasl_username=user1@example.test",
+            container,
+        )
+    wait_until(lambda: banned(daemon, "addr-set-dovecot", ONE), "dovecot's ban")
+    wait_until(lambda: banned(daemon, "addr-set-postfix", ONE), "postfix' ban")
+    assert asked(daemon, "status", "postfix")["reading"] == "message"
+    for jail in ("dovecot", "postfix"):
+        assert asked(daemon, "status", jail)["found"] == 2
+        assert not banned(daemon, f"addr-set-{jail}", TWO)

@@ -33,8 +33,9 @@ STATUS = DaemonStatus(
     ],
 )  # fmt: skip
 JAIL = JailStatus(
-    **ROW, filter="sshd[mode=normal]", journalmatch=["_COMM=sshd\n_COMM=sshd-session"], maxretry=5,
-    findtime=600, bantime=3600, increment=False, bans=[BAN],
+    **ROW, filter="sshd[mode=normal]", reading="built",
+    journalmatch=["_COMM=sshd\n_COMM=sshd-session"], maxretry=5, findtime=600, bantime=3600,
+    increment=False, bans=[BAN],
 )  # fmt: skip
 
 
@@ -98,7 +99,7 @@ def test_status_before_the_first_entry() -> None:
 
 def test_a_jail() -> None:
     assert tables.plain(tables.jail(JAIL, NOW)) == (
-        "sshd: filter sshd[mode=normal], 5 failures in 10m, banned for 1h\n"
+        "sshd: filter sshd[mode=normal] (reading built), 5 failures in 10m, banned for 1h\n"
         "journalmatch  _COMM=sshd\n"
         "journalmatch  _COMM=sshd-session\n"
         "found 1234, failing 2, ignored 0, banned 1 (ever 30), watching\n"

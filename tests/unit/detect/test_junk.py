@@ -1,11 +1,12 @@
 """Attackers write the log, and admins write regexes: nothing of either raises what nobody expects."""
 
 import contextlib
+from dataclasses import replace
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from f2b.config.settings import FilterSettings, Located, UseDns
+from f2b.config.settings import FilterSettings, Located, Reading, UseDns
 from f2b.detect.failregex import TAGS, compile_failregex, compile_regex
 from f2b.detect.filter import Filter
 from f2b.errors import FilterError
@@ -29,6 +30,7 @@ fields = st.dictionaries(
             "_COMM",
             "_HOSTNAME",
             "_BOOT_ID",
+            "CONTAINER_ID",
             "_SOURCE_MONOTONIC_TIMESTAMP",
             "__MONOTONIC_TIMESTAMP",
         ]
@@ -36,31 +38,45 @@ fields = st.dictionaries(
     st.one_of(
         st.binary(max_size=60),
         st.lists(st.binary(max_size=20), max_size=3),
-        st.sampled_from([b"kernel", b"a", b"bad 192.0.2.7/33", b"bad 999.1.1.1", b"\xff", b"0x"]),
+        st.sampled_from(
+            [
+                b"kernel",
+                b"a",
+                b"bad 192.0.2.7/33",
+                b"bad 999.1.1.1",
+                b"\xff",
+                b"0x",
+                b"2026-01-01 00:00:00 bad 192.0.2.7",
+            ]
+        ),
     ),
 )
 
-LOOSE = Filter(
-    FilterSettings(
-        name="loose",
-        prefregex=Located(r"^<F-MLFID>[^:]*</F-MLFID>:? ?<F-CONTENT>.*</F-CONTENT>$", HERE),
-        usedns=UseDns.YES,
-        failregex=located(
-            "<SUBNET>", "<F-NOFAIL>a</F-NOFAIL>", r"<F-USER>\w+</F-USER>", "<F-MLFFORGET>$"
-            "</F-MLFFORGET>", "<F-ID/>"
-        ),
-        ignoreregex=located("ignore"),
-        maxsessions=3,
-    )
+LOOSE = FilterSettings(
+    name="loose",
+    prefregex=Located(r"^<F-MLFID>[^:]*</F-MLFID>:? ?<F-CONTENT>.*</F-CONTENT>$", HERE),
+    usedns=UseDns.YES,
+    failregex=located(
+        "<SUBNET>", "<F-NOFAIL>a</F-NOFAIL>", r"<F-USER>\w+</F-USER>", "<F-MLFFORGET>$"
+        "</F-MLFFORGET>", "<F-ID/>"
+    ),
+    ignoreregex=located("ignore"),
+    maxsessions=3,
 )  # fmt: skip
-STRICT = Filter(FilterSettings(name="strict", failregex=located("(?:<SUBNET>|<F-ID/>)")))
-LINES = Filter(
-    FilterSettings(
-        name="lines",
-        failregex=located("bad$<SKIPLINES><SUBNET>|<F-TUPLE_ID>a</F-TUPLE_ID>"),
-        maxlines=4,
-    )
+STRICT = FilterSettings(name="strict", failregex=located("^[^:]*(?:<SUBNET>|<F-ID/>)$"))
+LINES = FilterSettings(
+    name="lines",
+    failregex=located("bad$<SKIPLINES><SUBNET>|<F-TUPLE_ID>a</F-TUPLE_ID>"),
+    maxlines=4,
 )
+
+
+def by_reading(settings: FilterSettings) -> dict[Reading, Filter]:
+    return {reading: Filter(replace(settings, reading=reading)) for reading in Reading}
+
+
+ALL = [filter_ for each in (LOOSE, STRICT, LINES) for filter_ in by_reading(each).values()]
+STATELESS = by_reading(STRICT)
 
 
 @given(regexes)
@@ -82,6 +98,13 @@ def test_a_regex_compiles_or_is_a_filter_error(text: str) -> None:
 @example({"SYSLOG_PID": b"0x" + b"f" * 20_000, "_COMM": b"a"}, 0.0)
 @example({"MESSAGE": "\u0661.\u0661.\u0661.\u0661/\u0663".encode()}, 0.0)
 def test_no_entry_makes_a_filter_raise(junk: dict[str, bytes | list[bytes]], time: float) -> None:
-    for filter_ in (LOOSE, STRICT, LINES):
+    for filter_ in ALL:
         failure = filter_.find(Entry("c", time, junk))
         assert failure is None or failure.cursor == "c"
+
+
+@given(fields)
+def test_both_readings_are_the_one_or_else_the_other(junk: dict[str, bytes | list[bytes]]) -> None:
+    entry = Entry("c", 1.0, junk)
+    hits = {reading: filter_.hit(entry) for reading, filter_ in STATELESS.items()}
+    assert hits[Reading.BOTH] == (hits[Reading.BUILT] or hits[Reading.MESSAGE])

@@ -112,7 +112,7 @@ def test_a_failure_carries_session_and_user() -> None:
     log.line("bad root")
     failure = log.line(f"from {A}")
     assert failure
-    assert (failure.session, failure.user) == ("one a[7]", "root")
+    assert (failure.session, failure.user) == ("one a[7]: a[7]", "root")
 
 
 def test_sessions_of_other_processes_are_others() -> None:
