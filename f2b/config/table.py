@@ -1,0 +1,244 @@
+"""What can be set: a row for every option, ours and fail2ban's. The loader, man pages and their tests read it."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from f2b.config import values
+from f2b.config.ports import ports, protocols
+from f2b.config.settings import Blocktype, Feed, Latency, OnStop
+
+
+class Where(StrEnum):
+    """The file that a setting belongs to. A jail may also set what belongs to its filter."""
+
+    DAEMON = "f2b.conf"
+    JAIL = "jail.conf"
+    FILTER = "filter.d"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A row of the table. `parse` is None for a text that another part of the loader takes apart.
+
+    `ignored` is why an option of fail2ban's does nothing here; `restart` says that a reload cannot
+    change it.
+    """
+
+    name: str
+    where: Where
+    parse: Callable[[str], object] | None
+    default: str
+    help: str
+    ignored: str = ""
+    restart: bool = False
+
+
+_LEVELS = ("CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
+_FAIL2BAN_LEVELS = {"MSG": "INFO", "TRACEDEBUG": "DEBUG", "HEAVYDEBUG": "DEBUG"}
+
+
+def blocktype(text: str) -> Blocktype | None:
+    """fail2ban's spellings count too, such as ``REJECT --reject-with icmp-port-unreachable``."""
+    return values.choice(Blocktype)(text.partition(" ")[0]) if text else None
+
+
+def source(text: str) -> Feed:
+    return Feed(values.word("journal", "bans")(text))
+
+
+def loglevel(text: str) -> str:
+    level = values.word(*_LEVELS, *_FAIL2BAN_LEVELS, upper=True)(text)
+    return _FAIL2BAN_LEVELS.get(level, level)
+
+
+def _ignored(where: Where, reason: str, names: str) -> tuple[Setting, ...]:
+    return tuple(Setting(name, where, None, "", "", ignored=reason) for name in names.split())
+
+
+# fmt: off
+_DAEMON = (
+    Setting(
+        "socket", Where.DAEMON, values.path, "/run/f2b/f2b.sock",
+        "the socket at which the daemon takes commands", restart=True,
+    ),
+    Setting(
+        "dbfile", Where.DAEMON, values.path, "/var/lib/f2b/f2b.sqlite3",
+        "the database of failures and bans", restart=True,
+    ),
+    Setting(
+        "dbpurgeage", Where.DAEMON, values.positive_duration, "1d",
+        "how long ended bans are remembered",
+    ),
+    Setting(
+        "journal", Where.DAEMON, values.journal, "system",
+        "the journal to read: system, namespace:NAME, or a directory with the files of one machine",
+        restart=True,
+    ),
+    Setting(
+        "latency", Where.DAEMON, values.choice(Latency), "balanced",
+        "how eagerly the journal is read: fast, balanced or quiet",
+    ),
+    Setting(
+        "loglevel", Where.DAEMON, loglevel, "INFO",
+        "how much is logged: CRITICAL, ERROR, WARNING, NOTICE, INFO or DEBUG",
+    ),
+    Setting(
+        "logtarget", Where.DAEMON, values.word("auto", "journal", "stderr"), "auto",
+        "where the log goes: journal, stderr, or auto (the journal where there is one)",
+        restart=True,
+    ),
+    Setting(
+        "table", Where.DAEMON, values.kernel_name, "f2b-table",
+        "the name of the nftables table", restart=True,
+    ),
+    Setting(
+        "hook", Where.DAEMON, values.word("prerouting", "input"), "prerouting",
+        "where packets are stopped: prerouting (forwarded ones too, so also those to containers) "
+        "or input", restart=True,
+    ),
+    Setting(
+        "onstop", Where.DAEMON, values.choice(OnStop), "keep",
+        "what a stopping daemon does with the bans: keep or lift",
+    ),
+    Setting(
+        "read_groups", Where.DAEMON, values.listed, "f2b",
+        "the groups that may ask the daemon",
+    ),
+    Setting(
+        "change_groups", Where.DAEMON, values.listed, "",
+        "the groups that may ban and unban, besides root",
+    ),
+    *_ignored(Where.DAEMON, "IPv6 is always on", "allowipv6"),
+    *_ignored(Where.DAEMON, "the database keeps no log lines", "dbmaxmatches"),
+    *_ignored(Where.DAEMON, "f2b logs to the journal or to stderr", "syslogsocket"),
+    *_ignored(Where.DAEMON, "systemd knows the process", "pidfile"),
+    *_ignored(Where.DAEMON, "there is only one thread", "stacksize"),
+)
+
+_JAIL = (
+    Setting("enabled", Where.JAIL, values.boolean, "false", "whether the jail runs"),
+    Setting(
+        "filter", Where.JAIL, None, "%(__name__)s[mode=%(mode)s]",
+        "the filter, with its parameters; empty for a jail that takes bans by hand alone",
+    ),
+    Setting("mode", Where.JAIL, None, "normal", "the filter's mode, by way of filter"),
+    Setting(
+        "maxretry", Where.JAIL, values.integer(1), "5",
+        "the number of failures within findtime that brings a ban",
+    ),
+    Setting("findtime", Where.JAIL, values.positive_duration, "10m", "how long a failure counts"),
+    Setting(
+        "bantime", Where.JAIL, values.lifetime, "10m", "how long a ban lasts; -1 is for ever"
+    ),
+    Setting(
+        "ignoreip", Where.JAIL, values.address_list, "",
+        "addresses and networks that are never banned and always let through",
+    ),
+    Setting(
+        "ignoreself", Where.JAIL, values.boolean, "true",
+        "whether the addresses of this machine are ignored too",
+    ),
+    Setting(
+        "ipv4prefix", Where.JAIL, values.integer(8, 32), "32",
+        "the length of the network that is banned around an IPv4 address",
+    ),
+    Setting(
+        "ipv6prefix", Where.JAIL, values.integer(16, 128), "64",
+        "the same for IPv6, where a single customer has a /64 at least",
+    ),
+    Setting(
+        "maxoffenders", Where.JAIL, values.integer(1), "200000",
+        "the number of addresses whose failures are counted at a time",
+    ),
+    Setting("maxbans", Where.JAIL, values.integer(1), "500000", "the number of bans at a time"),
+    Setting(
+        "banaction", Where.JAIL, None, "nftables",
+        "the firewall: nftables, nftables-allports, nftables-multiport, or "
+        "nftables[type=, port=, protocol=, blocktype=]",
+    ),
+    Setting(
+        "banaction_allports", Where.JAIL, None, "nftables", "a text for banaction to refer to"
+    ),
+    Setting(
+        "action", Where.JAIL, None, "%(action_)s", "the actions: the first firewall of them counts"
+    ),
+    Setting("port", Where.JAIL, ports, "0:65535", "the ports that nftables-multiport closes"),
+    Setting("protocol", Where.JAIL, protocols, "tcp", "tcp, udp, tcp,udp or all"),
+    Setting(
+        "blocktype", Where.JAIL, blocktype, "",
+        "drop or reject; without it nftables drops, and fail2ban's action names reject",
+    ),
+    *(
+        Setting(name, Where.JAIL, None, text, "a text for action to refer to")
+        for name, text in (
+            ("action_", "%(banaction)s"),
+            ("action_mw", "%(action_)s sendmail-whois"),
+            ("action_mwl", "%(action_)s sendmail-whois-lines"),
+            ("action_xarf", "%(action_)s xarf-login-attack"),
+            ("action_cf_mwl", "cloudflare sendmail-whois-lines"),
+            ("action_blocklist_de", "blocklist_de"),
+            ("action_abuseipdb", "abuseipdb"),
+        )
+    ),
+    *_ignored(
+        Where.JAIL, "f2b reads the journal and nothing else",
+        "backend logpath skip_if_nologs systemd_if_nologs logencoding logtimezone",
+    ),
+    *_ignored(Where.JAIL, "a journal entry carries its own time", "datepattern"),
+    *_ignored(Where.JAIL, "names are never looked up", "usedns"),
+    *_ignored(Where.JAIL, "the journal keeps the lines", "maxmatches"),
+    *_ignored(Where.JAIL, "f2b's chain comes before all of these", "chain"),
+    *_ignored(
+        Where.JAIL, "it is not available yet",
+        "ignorecommand ignorecache bantime.increment bantime.factor bantime.formula "
+        "bantime.multipliers bantime.maxtime bantime.rndtime bantime.overalljails",
+    ),
+    *_ignored(
+        Where.JAIL, "mail and report actions are not available yet",
+        "destemail sender sendername mta fail2ban_agent",
+    ),
+)
+
+_FILTER = (
+    Setting(
+        "failregex", Where.FILTER, None, "",
+        "the regexes that make an entry a failure, one a line; they name the address with <HOST>",
+    ),
+    Setting("ignoreregex", Where.FILTER, None, "", "the regexes that undo a match, one a line"),
+    Setting(
+        "prefregex", Where.FILTER, None, "",
+        "what every entry must match first; <F-CONTENT> is what the others then see",
+    ),
+    Setting(
+        "journalmatch", Where.FILTER, None, "",
+        "the entries to look at: FIELD=value ..., + between alternatives, * for all",
+    ),
+    Setting(
+        "source", Where.FILTER, source, "journal",
+        "journal, or bans: each ban of another jail is a failure",
+    ),
+    Setting(
+        "maxlines", Where.FILTER, values.integer(1, 1000), "1",
+        "the number of lines that a regex sees at a time, with <SKIPLINES> between them",
+    ),
+    Setting(
+        "maxsessions", Where.FILTER, values.integer(1), "10000",
+        "the number of sessions remembered at a time",
+    ),
+)
+# fmt: on
+
+SETTINGS = (*_DAEMON, *_JAIL, *_FILTER)
+
+
+def settings(*where: Where) -> dict[str, Setting]:
+    """The rows of these places by name."""
+    return {setting.name: setting for setting in SETTINGS if setting.where in where}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question for an admin who mistyped; empty when nothing known is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else ""
