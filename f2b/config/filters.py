@@ -19,19 +19,24 @@ _MODE = re.compile(r"<mdre-([^\s<>]+)>")
 
 
 class FilterFile:
-    """A filter with its parameters, as one jail sees it.
+    """A filter with its parameters, as one jail sees it: `variables` are options of the jail
 
     Precedence is fail2ban's: parameters, then [Init], then a jail's own option, then [Definition].
-    Of the options that are lists, a jail's own is added to one in parameters or [Init].
+    Of the options that are lists, a jail's own comes after one in parameters or [Init].
     """
 
     def __init__(self, files: Files, spec: Spec, variables: Mapping[str, str]) -> None:
         self.name = spec.name
         self._marks = files.marks
         self._parameters = {name.lower(): value for name, value in spec.options.items()}
-        self._variables = {name: text for name, text in variables.items() if name not in _ROWS}
-        self._variables |= {name: escaped(text) for name, text in self._parameters.items()}
+        self._jail = {name: text for name, text in variables.items() if name not in _ROWS}
         self._dialect = _dialect(files, spec.name)
+        if "logtype" not in self._dialect.own["Definition"] and not self._parameters.get(
+            "logtype"
+        ):
+            self._parameters["logtype"] = "journal"
+        texts = self._jail | self._parameters
+        self._variables = {name: escaped(text) for name, text in texts.items()}
 
     @property
     def lacks_failregex(self) -> bool:
@@ -41,12 +46,29 @@ class FilterFile:
 
     def known(self) -> dict[str, str]:
         """What a jail's ``%(known/failregex)s`` and the like stand for."""
-        texts = {option: self._text(option, self._look_up) for option in _ROWS}
-        return {f"known/{name}": escaped(text) for name, text in texts.items() if text is not None}
+        own = self._dialect.own
+        names = {
+            *_ROWS,
+            *own[DEFAULT],
+            *own["Definition"],
+            *own.get("Init", {}),
+            *self._parameters,
+        }
+        known = {}
+        for option in names:
+            try:
+                text = self._text(option, self._look_up)
+            except ConfigError:
+                if option in _ROWS:
+                    raise
+                continue  # nobody may want it
+            if text is not None:
+                known[f"known/{option}"] = escaped(text)
+        return known
 
     def settings(self, jail: Callable[[str], str | None]) -> FilterSettings:
         """`jail` gives the marked text of an option that the jail sets itself."""
-        texts = {option: self._merged(option, jail(option)) for option in _ROWS}
+        texts = {option: self.merged(option, jail(option)) for option in _ROWS}
         failregex = self._marks.lines(texts["failregex"])
         self._check_mode(failregex)
         prefregex = self._marks.located(texts["prefregex"])
@@ -64,13 +86,14 @@ class FilterFile:
             maxsessions=self._parsed(texts, "maxsessions"),
         )
 
-    def _merged(self, option: str, jail: str | None) -> str:
+    def merged(self, option: str, jail: str | None) -> str:
+        """The marked text of an option; `jail` is that which the jail sets itself."""
         if jail is None:
             return self._text(option, self._look_up) or ""
         specific = self._text(option, self._specific)
         if specific is None:
             return jail
-        return f"{jail}\n{specific}" if option in _LISTS else specific
+        return f"{specific}\n{jail}" if option in _LISTS else specific
 
     def _text(self, option: str, look_up: Callable[[str], str | None]) -> str | None:
         text = look_up(option)
@@ -87,6 +110,8 @@ class FilterFile:
         if slash:
             return self._get(place, option) if place in self._dialect.own else None
         found = self._specific(name)
+        if found is None:
+            found = self._jail.get(name)
         return self._first((("Definition", name), (DEFAULT, name))) if found is None else found
 
     def _specific(self, name: str) -> str | None:
@@ -124,7 +149,7 @@ class FilterFile:
 def _dialect(files: Files, name: str) -> Dialect:
     """The files of a filter; an empty name is the filter that finds nothing."""
     if not name:
-        return Dialect({"Definition": {}}, files.marks)
+        return Dialect({DEFAULT: {}, "Definition": {}}, files.marks)
     stem = name if name.startswith(("/", "./")) else f"filter.d/{name}"
     dialect = files.layers(stem) if stem.isprintable() else None
     if dialect is None:

@@ -20,6 +20,13 @@ from f2b.errors import ConfigError, Origin
 _ROWS = settings(Where.JAIL)
 _FIELDS = [_ROWS[field.name] for field in fields(JailSettings) if field.name in _ROWS]
 _PARSED = [row for row in _FIELDS if row.parse is not None]
+# A filter may well have a mode or a port of its own.
+_SEEN_BY_FILTERS = [
+    "enabled", "backend", "filter", "action", "maxretry", "maxmatches", "findtime", "bantime", "bantime.increment",
+    "bantime.factor", "bantime.formula", "bantime.multipliers", "bantime.maxtime", "bantime.rndtime",
+    "bantime.overalljails", "ignorecommand", "ignoreself", "ignoreip", "ignorecache", "logtimezone", "logencoding",
+    "logpath", "usedns", "datepattern",
+]  # fmt: skip
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,63}", re.ASCII)
 
 
@@ -69,11 +76,7 @@ def _check_name(name: str, origin: Origin) -> None:
 def _read_filter(
     section: Section, files: Files, origin: Origin
 ) -> tuple[FilterSettings, list[Problem]]:
-    spec_text = section.located("filter")
-    with placed(spec_text.origin, "filter"):
-        spec = parse(spec_text.text)
-    with placed(origin if spec_text.origin == NOWHERE else spec_text.origin):
-        file = FilterFile(files, spec, _variables(section))
+    file = filter_of(section, files, origin)
     jail = Section(section.dialect, files.marks, section.name, file.known())
     found = file.settings(jail.marked)
     if found.feed is Feed.JOURNAL and not found.journalmatch:
@@ -89,16 +92,25 @@ def _read_filter(
     return found, []
 
 
+def filter_of(section: Section, files: Files, origin: Origin) -> FilterFile:
+    """The filter that a jail names; `origin` is the jail's own place."""
+    spec_text = section.located("filter")
+    with placed(spec_text.origin, "filter"):
+        spec = parse(spec_text.text)
+    with placed(origin if spec_text.origin == NOWHERE else spec_text.origin):
+        return FilterFile(files, spec, _variables(section))
+
+
 def _variables(section: Section) -> dict[str, str]:
     """The jail's options, which its filter's files may refer to as ``%(option)s``."""
     variables = {}
-    for option in _ROWS:
+    for option in _SEEN_BY_FILTERS:
         try:
             text = section.marked(option)
         except ConfigError:
             continue  # told by whoever needs this option
         if text is not None:
-            variables[option] = escaped(text)
+            variables[option] = text
     return variables
 
 

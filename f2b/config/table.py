@@ -162,7 +162,7 @@ _JAIL = (
         "banaction_allports", Where.JAIL, None, "nftables", "a text for banaction to refer to"
     ),
     Setting(
-        "action", Where.JAIL, None, "%(action_)s", "the actions: the first firewall of them counts"
+        "action", Where.JAIL, None, "%(action_)s", "the actions: their firewalls make one wall"
     ),
     Setting("port", Where.JAIL, ports, "0:65535", "the ports that nftables-multiport closes"),
     Setting("protocol", Where.JAIL, protocols, "tcp", "tcp, udp, tcp,udp or all"),

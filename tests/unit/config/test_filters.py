@@ -176,9 +176,9 @@ def test_a_filter_without_definition_is_an_error(tmp_path: Path) -> None:
         ("failregex = f", "filter = x\nfailregex = j", ["j"]),
         ("failregex = f", "filter = x\nfailregex = %(known/failregex)s\n  j", ["f", "j"]),
         ("failregex = 9%%", "filter = x\nfailregex = %(known/failregex)s\n  j", ["9%", "j"]),
-        ("[Init]\nfailregex = i", "filter = x\nfailregex = j", ["j", "i"]),
+        ("[Init]\nfailregex = i", "filter = x\nfailregex = j", ["i", "j"]),
         ("failregex = f", "filter = x[failregex=p]", ["p"]),
-        ("failregex = f", "filter = x[failregex=p]\nfailregex = j", ["j", "p"]),
+        ("failregex = f", "filter = x[failregex=p]\nfailregex = j", ["p", "j"]),
     ],
 )
 def test_a_regex_of_the_jail_replaces_that_of_the_definition(
@@ -192,7 +192,7 @@ def test_a_regex_of_the_jail_replaces_that_of_the_definition(
 def test_a_journalmatch_of_the_jail_is_added_to_that_of_init(tmp_path: Path) -> None:
     files = {"filter.d/x.conf": "[Definition]\nfailregex = f\n[Init]\njournalmatch = I=1"}
     jail = sshd(tmp_path, "filter = x\njournalmatch = J=1", files)
-    assert [line.text for line in jail.filter.journalmatch] == ["J=1", "I=1"]
+    assert [line.text for line in jail.filter.journalmatch] == ["I=1", "J=1"]
 
 
 def test_the_mode_of_a_jail_reaches_its_filter(tmp_path: Path) -> None:

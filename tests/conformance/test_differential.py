@@ -1,0 +1,112 @@
+"""Our reader and fail2ban's own read the same files: what each of them makes of every option."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from f2b.config.load import load
+from f2b.config.ports import ports, protocols
+from f2b.times import duration
+from tests.conformance.corpus import tree
+from tests.conformance.differential import Package, ours
+
+NASTY = Path(__file__).parent / "nasty"
+
+# What must have been compared in a stock jail; the rest is compared where both sides tell it.
+ALWAYS = {
+    "failregex", "ignoreregex", "maxlines", "journalmatch", "maxretry", "findtime", "bantime", "ignoreip"
+}  # fmt: skip
+
+# Tree, jail, option; why.
+DELIBERATE = {
+    (
+        "filters",
+        "families",
+        "failregex",
+    ): "fail2ban leaves <kind> to the time when the family is known, "
+    "which comes for actions and never for filters: its regex can match nothing",
+}
+
+
+@pytest.fixture(scope="module")
+def package() -> Package:
+    root = tree()
+    if root is None:
+        pytest.skip("fail2ban's package is not unpacked here: make setup, or F2B_CORPUS=TREE")
+    return Package(root)
+
+
+def stock(package: Package, directory: Path, default: str = "") -> Path:
+    """Every jail of the package, as on a machine that reads them all from the journal."""
+    shutil.copytree(package.config, directory, dirs_exist_ok=True)
+    local = f"[DEFAULT]\nenabled = true\nbackend = systemd\n{default}\n"
+    (directory / "jail.local").write_text(local)
+    return directory
+
+
+def differences(package: Package, directory: Path) -> dict[tuple[str, str], tuple[Any, Any]]:
+    theirs, own = package.jails(directory), ours(directory)
+    assert list(theirs) == list(own)
+    return {
+        (jail, option): (options[option], own[jail][option])
+        for jail, options in theirs.items()
+        for option in options.keys() & own[jail].keys()
+        if options[option] != own[jail][option]
+    }
+
+
+@pytest.mark.parametrize("default", ["", "mode = aggressive", "mode = extra\nbantime = -1"])
+def test_every_stock_jail_has_the_same_values(
+    package: Package, tmp_path: Path, default: str
+) -> None:
+    directory = stock(package, tmp_path, default)
+    assert differences(package, directory) == {}
+    own = ours(directory)
+    assert len(own) > 80
+    assert [jail for jail, options in own.items() if ALWAYS - options.keys()] == []
+
+
+def test_every_stock_wall_has_the_ports_that_fail2ban_would_close(
+    package: Package, tmp_path: Path
+) -> None:
+    directory = stock(package, tmp_path, "journalmatch = A=1")
+    theirs = package.jails(directory)
+    jails = load(directory).jails
+    assert len(jails) > 80
+    for jail in jails:
+        closed = [
+            (ports(action["port"]) if action.get("type") != "allports" else (), protocols(action["protocol"]))
+            for action in theirs[jail.name]["actions"]
+        ]  # fmt: skip
+        # A jail may have one action for tcp and another for udp: ours is one wall for both.
+        assert {span for spans, _ in closed for span in spans} == set(jail.wall.ports)
+        assert {name for _, names in closed for name in names} == set(jail.wall.protocols)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in NASTY.iterdir()))
+def test_nasty_files_are_read_alike(package: Package, tmp_path: Path, name: str) -> None:
+    shutil.copytree(NASTY / name, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "fail2ban.conf").write_text("[Definition]\n")
+    found = {(name, *place): values for place, values in differences(package, tmp_path).items()}
+    meant = {place for place in DELIBERATE if place[0] == name}
+    assert {place: values for place, values in found.items() if place not in meant} == {}
+    assert found.keys() == meant, "no longer a deviation"
+
+
+def test_durations_are_read_alike(package: Package) -> None:
+    texts = [
+        "600", "0", "-1", "-1h", "1h30", "1h-30m", "1.5h", "5 * 60", "1M", "1y6mo", "1d12h", "1 d 12 h",
+        "2w 3d", "(1h + 30m) * 2", "1hour 30 minutes", "3ww2dd1hh4mm5ss", "1mo / 2", "90sec", "1mon1wee1da",
+    ]  # fmt: skip
+    assert [duration(text) for text in texts] == pytest.approx(package.seconds(texts))
+
+
+def test_a_difference_is_noticed(package: Package, tmp_path: Path) -> None:
+    shutil.copytree(NASTY / "specs", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "fail2ban.conf").write_text("[Definition]\n")
+    before = package.jails(tmp_path)
+    with (tmp_path / "filter.d/f.conf").open("a") as file:
+        file.write("ignoreregex = ^<x>$\n")
+    assert ours(tmp_path)["one"]["ignoreregex"] != before["one"]["ignoreregex"]
