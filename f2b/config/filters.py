@@ -6,6 +6,7 @@ from typing import Any
 
 from f2b.config.files import Files
 from f2b.config.ini import DEFAULT, Dialect, escaped
+from f2b.config.parameters import idle
 from f2b.config.section import parsed, placed
 from f2b.config.settings import Feed, FilterSettings, Located
 from f2b.config.spec import Spec
@@ -15,6 +16,12 @@ from f2b.errors import ConfigError, Origin
 
 _ROWS = settings(Where.FILTER)
 _LISTS = ("failregex", "ignoreregex", "journalmatch")
+_PASSED_BY_CUSTOM = (
+    "mode",
+    "logtype",
+    "usedns",
+    "datepattern",
+)  # also to filters that have no use for them
 _MODE = re.compile(r"<mdre-([^\s<>]+)>")
 
 
@@ -30,6 +37,7 @@ class FilterFile:
         self._marks = files.marks
         self._parameters = {name.lower(): value for name, value in spec.options.items()}
         self._jail = {name: text for name, text in variables.items() if name not in _ROWS}
+        self._given = [name for name in self._parameters if "?" not in name]
         self._dialect = _dialect(files, spec.name)
         if "logtype" not in self._dialect.own["Definition"] and not self._parameters.get(
             "logtype"
@@ -43,6 +51,12 @@ class FilterFile:
         """Whether there is a definition that says nothing of a failregex, which may be a slip."""
         definition = self._dialect.own["Definition"]
         return bool(definition) and "failregex" not in definition
+
+    def idle_parameters(self, jail: Iterable[str]) -> list[tuple[str, str]]:
+        """Those that are misspelt, it seems, with a hint; `jail` are texts that may ask for them as known."""
+        own = [text for options in self._dialect.own.values() for text in options.values()]
+        options = {*_ROWS, *_PASSED_BY_CUSTOM}
+        return idle(self._given, options, [*own, *jail, *self._parameters.values()])
 
     def known(self) -> dict[str, str]:
         """What a jail's ``%(known/failregex)s`` and the like stand for."""

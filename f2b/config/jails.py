@@ -86,10 +86,21 @@ def _read_filter(
             hint="f2b reads the journal alone: write journalmatch = _SYSTEMD_UNIT=NAME.service, "
             "or * to look at every entry; systemd-cat or rsyslog's omjournal bring a log file in",
         )
+    texts = [*section.dialect.own[section.name].values(), *section.dialect.own[DEFAULT].values()]
+    problems = [
+        Problem(
+            Severity.WARNING,
+            section.located("filter").origin,
+            f"filter {found.name!r} has no use for a parameter {parameter!r}",
+            hint,
+            section.name,
+        )
+        for parameter, hint in file.idle_parameters(texts)
+    ]
     if found.feed is Feed.NONE and file.lacks_failregex:
         text = f"filter {found.name!r} has no failregex: the jail only takes bans by hand"
-        return found, [Problem(Severity.WARNING, origin, text, jail=section.name)]
-    return found, []
+        problems.append(Problem(Severity.WARNING, origin, text, jail=section.name))
+    return found, problems
 
 
 def filter_of(section: Section, files: Files, origin: Origin) -> FilterFile:
