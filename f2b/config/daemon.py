@@ -51,7 +51,7 @@ def daemon_section(files: Files) -> tuple[Section | None, Mapping[str, Setting]]
 
 def _of_fail2ban() -> dict[str, Setting]:
     """Its socket and its database are its own: f2b must never touch them."""
-    reason = "it is fail2ban's own: f2b's is set in f2b.conf"
+    reason = "f2b has its own, set in f2b.conf"
     return {
         name: row if name in _SHARED or row.ignored else replace(row, parse=None, ignored=reason)
         for name, row in _ROWS.items()

@@ -19,6 +19,7 @@ from f2b.errors import ConfigError, Origin
 
 _ROWS = settings(Where.JAIL)
 _FIELDS = [_ROWS[field.name] for field in fields(JailSettings) if field.name in _ROWS]
+_REFUSING = [row for row in _ROWS.values() if row.ignored and row.parse]
 _PARSED = [row for row in _FIELDS if row.parse is not None]
 # A filter may well have a mode or a port of its own.
 _SEEN_BY_FILTERS = [
@@ -54,6 +55,8 @@ def read_jail(dialect: Dialect, files: Files, name: str) -> tuple[JailSettings, 
     steps.attempt(lambda: _check_name(name, origin))
     found = steps.attempt(lambda: _read_filter(section, files, origin))
     wall = steps.attempt(lambda: read_wall(section, files))
+    for row in _REFUSING:
+        steps.attempt(partial(section.value, row))
     values: dict[str, Any] = {
         row.name: steps.attempt(partial(section.value, row)) for row in _PARSED
     }

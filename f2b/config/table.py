@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from f2b.config import values
+from f2b.config import spec, values
 from f2b.config.ports import ports, protocols
 from f2b.config.settings import Blocktype, Feed, Latency, OnStop
+from f2b.errors import ConfigError
 
 
 class Where(StrEnum):
@@ -22,8 +23,8 @@ class Where(StrEnum):
 class Setting:
     """A row of the table. `parse` is None for a text that another part of the loader takes apart.
 
-    `ignored` is why an option of fail2ban's does nothing here; `restart` says that a reload cannot
-    change it.
+    `ignored` is why an option of fail2ban's does nothing here; with a `parse`, that one refuses what must not be
+    overlooked. `restart` says that a reload cannot change it.
     """
 
     name: str
@@ -51,6 +52,15 @@ def source(text: str) -> Feed:
 def loglevel(text: str) -> str:
     level = values.word(*_LEVELS, *_FAIL2BAN_LEVELS, upper=True)(text)
     return _FAIL2BAN_LEVELS.get(level, level)
+
+
+def backend(text: str) -> None:
+    """Refuse to look into another journal than the one that is named: there would be no attack to see."""
+    parameters = spec.parse(text).options
+    for name in ("journalpath", "journalfiles", "namespace"):
+        if name in parameters:
+            hint = "write journal = into f2b.conf: one journal is read for all jails"
+            raise ConfigError(f"names a journal of its own, {name}={parameters[name]}", hint=hint)
 
 
 def _ignored(where: Where, reason: str, names: str) -> tuple[Setting, ...]:
@@ -184,8 +194,9 @@ _JAIL = (
     ),
     *_ignored(
         Where.JAIL, "f2b reads the journal and nothing else",
-        "backend logpath skip_if_nologs systemd_if_nologs logencoding logtimezone",
+        "logpath skip_if_nologs systemd_if_nologs logencoding logtimezone",
     ),
+    Setting("backend", Where.JAIL, backend, "", "", ignored="f2b reads the journal and nothing else"),
     *_ignored(Where.JAIL, "a journal entry carries its own time", "datepattern"),
     *_ignored(Where.JAIL, "names are never looked up", "usedns"),
     *_ignored(Where.JAIL, "the journal keeps the lines", "maxmatches"),
