@@ -63,7 +63,7 @@ def _jail(dialect: Dialect, files: Files, name: str) -> Effective:
     known = steps.attempt(file.known) if file else None
     section = Section(dialect, files.marks, name, known)
     values: Values = {}
-    for row in settings(Where.JAIL, Where.FILTER).values():
+    for row in settings(Where.JAIL, *([Where.FILTER] if file else [])).values():
         if not row.ignored and not row.name.startswith("action_"):
             text = steps.attempt(partial(_text, section, file, row))
             if lines := files.marks.lines(text or ""):

@@ -17,7 +17,7 @@ from configparser import (
     RawConfigParser,
 )
 
-from f2b.config.marks import Marks
+from f2b.config.marks import Marks, pasted
 from f2b.config.problems import ConfigErrors
 from f2b.errors import ConfigError, Origin
 
@@ -119,7 +119,7 @@ class _Percent(Interpolation):
                 raise ConfigError(
                     f"{match[0]} is not defined", origin=origin, hint=f"seen from [{section}]"
                 )
-            return self._expand(found, section, names, depth=depth + 1)
+            return pasted(self._expand(found, section, names, depth=depth + 1), match)
 
         return _PERCENT.sub(value, text)
 

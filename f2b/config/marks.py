@@ -19,6 +19,12 @@ def plain(text: str) -> str:
     return _MARK.sub("", text)
 
 
+def pasted(value: str, match: re.Match[str]) -> str:
+    """A value as it goes where `match` is: a single line behind other words belongs to the line that takes it in."""
+    before = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
+    return plain(value) if "\n" not in value and plain(before).strip() else value
+
+
 class Marks:
     """The marks given out so far."""
 

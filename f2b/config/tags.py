@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from f2b.config.marks import plain
+from f2b.config.marks import pasted, plain
 from f2b.errors import ConfigError
 
 _TAG = re.compile(r"<([^\s<>]+)>")
@@ -29,7 +29,7 @@ def _substitute(text: str, look_up: Callable[[str], str | None], within: tuple[s
             raise ConfigError(
                 f"<{name}> refers to itself", hint=" in ".join((name, *within[::-1]))
             )
-        return _substitute(found, look_up, (*within, name))
+        return pasted(_substitute(found, look_up, (*within, name)), match)
 
     for _ in range(_MOST_PASSES):
         replaced = _TAG.sub(value, text)
