@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from f2b.config.files import Files
@@ -43,7 +44,14 @@ class FilterFile:
             "logtype"
         ):
             self._parameters["logtype"] = "journal"
-        texts = self._jail | self._parameters
+        self._variables: dict[str, str] = {}
+        init = self._init()
+        texts = (
+            self._jail
+            | init
+            | {f"known/{name}": text for name, text in init.items()}
+            | self._parameters
+        )
         self._variables = {name: escaped(text) for name, text in texts.items()}
 
     @property
@@ -63,7 +71,6 @@ class FilterFile:
         own = self._dialect.own
         names = {
             *_ROWS,
-            *own[DEFAULT],
             *own["Definition"],
             *own.get("Init", {}),
             *self._parameters,
@@ -120,20 +127,23 @@ class FilterFile:
         """What ``<name>`` stands for: `option`, `known/option` or `section/option`."""
         place, slash, option = name.partition("/")
         if place == "known":
-            return self._first((("Init", option), ("Definition", name), ("Definition", option)))
+            return self._first(
+                ("Init", option), ("Definition", name), (DEFAULT, option), ("Definition", option)
+            )
         if slash:
+            place = DEFAULT if place.lower() == "default" else place
             return self._get(place, option) if place in self._dialect.own else None
         found = self._specific(name)
         if found is None:
             found = self._jail.get(name)
-        return self._first((("Definition", name), (DEFAULT, name))) if found is None else found
+        return self._get("Definition", name) if found is None else found
 
     def _specific(self, name: str) -> str | None:
         if name in self._parameters:
             return self._parameters[name]
-        return self._first((("Init", name),))
+        return self._first(("Init", name))
 
-    def _first(self, places: Iterable[tuple[str, str]]) -> str | None:
+    def _first(self, *places: tuple[str, str]) -> str | None:
         for section, option in places:
             if option in self._dialect.own.get(section, {}):
                 return self._get(section, option)
@@ -141,8 +151,28 @@ class FilterFile:
 
     def _get(self, section: str, option: str) -> str | None:
         """An option as its section sees it, or else that of DEFAULT."""
-        others = {name: text for name, text in self._variables.items() if name != option}
+        defined = self._dialect.own[section]
+        hidden = set()
+        if section != "Definition" or option not in defined:
+            # What comes from elsewhere has the last word in a line of [Definition]; in one of DEFAULT that a tag asks
+            # for, the parameters have; in other sections none has.
+            hidden = self._dialect.own[DEFAULT].keys() | defined.keys()
+            hidden -= self._parameters.keys() if section == "Definition" else set()
+        hidden.add(option)
+        others = {
+            name: text
+            for name, text in self._variables.items()
+            if name.removeprefix("known/") not in hidden
+        }
         return self._dialect.get(section, option, vars=others, fallback=None)
+
+    def _init(self) -> dict[str, str]:
+        """What [Init] gives to [Definition]; without what is wrong in it, which is told where it is needed."""
+        init = {}
+        for option in self._dialect.own.get("Init", {}):
+            with suppress(ConfigError):
+                init[option] = self._get("Init", option) or ""
+        return init
 
     def _parsed(self, texts: Mapping[str, str], option: str) -> Any:
         row = _ROWS[option]

@@ -27,6 +27,29 @@ DELIBERATE = {
         "failregex",
     ): "fail2ban leaves <kind> to the time when the family is known, "
     "which comes for actions and never for filters: its regex can match nothing",
+    (
+        "quirks",
+        "next-line",
+        "prefregex",
+    ): "it keeps the empty first line: its regex can match nothing",
+    (
+        "quirks",
+        "known-init",
+        "failregex",
+    ): "its known/failregex is made without [Init], the filter's own with it; "
+    "ours is what the filter has",
+    (
+        "quirks",
+        "known-tag",
+        "failregex",
+    ): "<known/x> is what was there before: of a first file, what DEFAULT has",
+    (
+        "quirks",
+        "jail-regex",
+        "failregex",
+    ): "a jail's ignoreregex is no variable of its filter's other regexes",
+    ("quirks", "jail-regex", "prefregex"): "the same",
+    ("quirks", "percent", "failregex"): "what is interpolated once is not interpolated again",
 }
 
 

@@ -272,9 +272,7 @@ def test_a_filter_sees_the_jails_options_but_keeps_its_own_mode_and_port(tmp_pat
 
 
 def test_a_jail_knows_every_option_of_its_filter(tmp_path: Path) -> None:
-    text = (
-        "[DEFAULT]\nd = <p>\n[Definition]\nfailregex = f\nown = o\nbad = %(x)s\n[Init]\ni = 9%%\n"
-    )
+    text = "[Definition]\nfailregex = f\nd = <p>\nown = o\nbad = %(x)s\n[Init]\ni = 9%%\n"
     jail = sshd(
         tmp_path,
         "filter = f[p=1]\nfailregex = %(known/d)s %(known/own)s %(known/i)s %(known/p)s\njournalmatch = *",
