@@ -7,6 +7,7 @@ from typing import Any
 
 from f2b.config.files import Files
 from f2b.config.ini import DEFAULT, Dialect, escaped
+from f2b.config.marks import Allowance
 from f2b.config.parameters import idle
 from f2b.config.section import parsed, placed
 from f2b.config.settings import Feed, FilterSettings, Located
@@ -44,15 +45,10 @@ class FilterFile:
             "logtype"
         ):
             self._parameters["logtype"] = "journal"
-        self._variables: dict[str, str] = {}
-        init = self._init()
-        texts = (
-            self._jail
-            | init
-            | {f"known/{name}": text for name, text in init.items()}
-            | self._parameters
-        )
-        self._variables = {name: escaped(text) for name, text in texts.items()}
+        self._found: dict[tuple[str, str], str | None] = {}
+        self._variables = self._escaped({})
+        self._variables = self._escaped(self._init())
+        self._found.clear()
 
     @property
     def lacks_failregex(self) -> bool:
@@ -76,13 +72,14 @@ class FilterFile:
             *self._parameters,
         }
         known = {}
+        spare = Allowance()  # one for all that nobody may want
         for option in names:
             try:
-                text = self._text(option, self._look_up)
+                text = self._text(option, self._look_up, None if option in _ROWS else spare)
             except ConfigError:
                 if option in _ROWS:
                     raise
-                continue  # nobody may want it
+                continue
             if text is not None:
                 known[f"known/{option}"] = escaped(text)
         return known
@@ -116,12 +113,14 @@ class FilterFile:
             return jail
         return f"{specific}\n{jail}" if option in _LISTS else specific
 
-    def _text(self, option: str, look_up: Callable[[str], str | None]) -> str | None:
+    def _text(
+        self, option: str, look_up: Callable[[str], str | None], allowance: Allowance | None = None
+    ) -> str | None:
         text = look_up(option)
         if text is None:
             return None
         with placed(self._marks.located(text).origin, option):
-            return substitute(text, self._look_up)
+            return substitute(text, self._look_up, allowance)
 
     def _look_up(self, name: str) -> str | None:
         """What ``<name>`` stands for: `option`, `known/option` or `section/option`."""
@@ -151,6 +150,12 @@ class FilterFile:
 
     def _get(self, section: str, option: str) -> str | None:
         """An option as its section sees it, or else that of DEFAULT."""
+        key = section, option
+        if key not in self._found:
+            self._found[key] = self._find(section, option)
+        return self._found[key]
+
+    def _find(self, section: str, option: str) -> str | None:
         defined = self._dialect.own[section]
         hidden = set()
         if section != "Definition" or option not in defined:
@@ -165,6 +170,11 @@ class FilterFile:
             if name.removeprefix("known/") not in hidden
         }
         return self._dialect.get(section, option, vars=others, fallback=None)
+
+    def _escaped(self, init: Mapping[str, str]) -> dict[str, str]:
+        known = {f"known/{name}": text for name, text in init.items()}
+        texts = {**self._jail, **init, **known, **self._parameters}
+        return {name: escaped(text) for name, text in texts.items()}
 
     def _init(self) -> dict[str, str]:
         """What [Init] gives to [Definition]; without what is wrong in it, which is told where it is needed."""
