@@ -60,6 +60,9 @@ def _jails(dialect: Dialect, files: Files) -> tuple[tuple[JailSettings, ...], li
     jails: list[JailSettings] = []
     problems: list[Problem] = []
     enabled: list[str] = []
+    shared = {
+        line.origin for text in dialect.own[DEFAULT].values() for line in files.marks.lines(text)
+    }
     for name in dialect.own:
         if name in (DEFAULT, "INCLUDES"):
             continue
@@ -70,7 +73,7 @@ def _jails(dialect: Dialect, files: Files) -> tuple[tuple[JailSettings, ...], li
                 jails.append(jail)
                 problems += warnings
         except (ConfigError, ConfigErrors) as error:
-            problems += jail_problems(name, error)
+            problems += jail_problems(name, error, shared)
     if not enabled and not problems:
         hint = "write enabled = true into a jail's section"
         problems.append(Problem(Severity.WARNING, None, "no jail is enabled", hint))

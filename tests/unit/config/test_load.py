@@ -172,6 +172,16 @@ def test_everything_that_is_wrong_in_a_jail_is_told_at_once(tmp_path: Path) -> N
     ]
 
 
+def test_an_error_in_default_names_the_jail(tmp_path: Path) -> None:
+    text = (
+        "[DEFAULT]\nbanaction = nftables[type=%(kind)s]\nkind = allports\n[sshd]\nenabled = true\n"
+    )
+    loaded = config(tmp_path, text + "[odd]\nenabled = true\nkind = x\nfilter = sshd\n")
+    assert [str(problem) for problem in loaded.problems] == [
+        "jail.conf:2: in [odd]: nftables has no type 'x' (write allports or multiport)"
+    ]
+
+
 def test_a_bad_enabled_is_told_for_its_jail(tmp_path: Path) -> None:
     loaded = config(tmp_path, "[sshd]\nenabled = ture\n")
     assert [str(problem) for problem in loaded.problems] == [
