@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from f2b.config import values
-from f2b.config.effective import effective_jails
+from f2b.config.effective import Values, effective_jails
 from f2b.config.files import Files
 from f2b.times import duration
 
@@ -27,6 +27,24 @@ _SECONDS = """
 import json, sys
 from fail2ban.server.mytime import MyTime
 print(json.dumps([MyTime.str2seconds(text) for text in json.load(sys.stdin)]))
+"""
+
+
+# What `fail2ban-client -d` does, for many directories in one process; null for one that it refuses.
+_STREAMS = """
+import json, logging, sys
+from fail2ban.client.configurator import Configurator
+logging.disable(logging.CRITICAL)
+for directory in sys.stdin.read().splitlines():
+    try:
+        configurator = Configurator()
+        configurator.setBaseDir(directory)
+        configurator.readAll()
+        configurator.getOptions()
+        configurator.convertToProtocol()
+        print(json.dumps(configurator.getConfigStream()))
+    except Exception:
+        print("null")
 """
 
 
@@ -45,15 +63,24 @@ class Package:
     def jails(self, directory: Path) -> Jails:
         """What `fail2ban-client -d` says of every jail that it would start."""
         told = self._run(str(self._client), "-c", str(directory), "-d")
-        commands = [ast.literal_eval(line) for line in told.splitlines()]
-        jails = _collected(commands)
-        texts = sorted(
-            {jail[name] for jail in jails.values() for name in DURATIONS if name in jail}
-        )
-        seconds = dict(zip(texts, self.seconds(texts), strict=True))
-        for jail in jails.values():
-            jail.update({name: seconds[jail[name]] for name in DURATIONS if name in jail})
+        jails = _collected(ast.literal_eval(line) for line in told.splitlines())
+        self._read_durations(jails)
         return jails
+
+    def many(self, directories: Iterable[Path]) -> list[Jails | None]:
+        """The same of many directories; None for one that it cannot read."""
+        told = self._run("-c", _STREAMS, given="\n".join(map(str, directories)))
+        streams = [json.loads(line) for line in told.splitlines()]
+        found = [None if stream is None else _collected(stream) for stream in streams]
+        self._read_durations(*(jails for jails in found if jails))
+        return found
+
+    def _read_durations(self, *trees: Jails) -> None:
+        jails = [jail for tree in trees for jail in tree.values()]
+        texts = sorted({jail[name] for jail in jails for name in DURATIONS if name in jail})
+        seconds = dict(zip(texts, self.seconds(texts), strict=True))
+        for jail in jails:
+            jail.update({name: seconds[jail[name]] for name in DURATIONS if name in jail})
 
     def seconds(self, texts: Iterable[str]) -> list[float]:
         """Durations as fail2ban reads them."""
@@ -92,14 +119,26 @@ def _collected(commands: Iterable[list[Any]]) -> Jails:
 
 
 def ours(directory: Path) -> Jails:
-    """The same of our reader, and for a jail that has no journalmatch too."""
+    """The same of our reader, and for a jail that has no journalmatch too; but not for one with an error."""
     return {
-        jail.name: _values(jail.values, jail.errors) for jail in effective_jails(Files(directory))
+        jail.name: _values(jail.values)
+        for jail in effective_jails(Files(directory))
+        if not jail.errors
     }
 
 
-def _values(texts: Any, errors: Iterable[Any]) -> dict[str, Any]:
-    assert not list(errors)
+def differences(theirs: Jails, own: Jails) -> dict[tuple[str, str], tuple[Any, Any]]:
+    """Jail and option, with both values, where both sides tell it."""
+    assert theirs.keys() <= own.keys()
+    return {
+        (jail, option): (value, own[jail][option])
+        for jail, options in theirs.items()
+        for option, value in options.items()
+        if option in own[jail] and value != own[jail][option]
+    }
+
+
+def _values(texts: Values) -> dict[str, Any]:
     jail: dict[str, Any] = {}
     for name in {*texts, *LISTS}:
         lines = [line.text for line in texts.get(name, ())]

@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,7 +9,9 @@ from f2b.config.load import load
 from f2b.config.ports import ports, protocols
 from f2b.times import duration
 from tests.conformance.corpus import tree
-from tests.conformance.differential import Package, ours
+from tests.conformance.differential import Package, differences, ours
+from tests.conformance.random_trees import Trees
+from tests.unit.config.tree import write
 
 NASTY = Path(__file__).parent / "nasty"
 
@@ -69,24 +70,13 @@ def stock(package: Package, directory: Path, default: str = "") -> Path:
     return directory
 
 
-def differences(package: Package, directory: Path) -> dict[tuple[str, str], tuple[Any, Any]]:
-    theirs, own = package.jails(directory), ours(directory)
-    assert list(theirs) == list(own)
-    return {
-        (jail, option): (options[option], own[jail][option])
-        for jail, options in theirs.items()
-        for option in options.keys() & own[jail].keys()
-        if options[option] != own[jail][option]
-    }
-
-
 @pytest.mark.parametrize("default", ["", "mode = aggressive", "mode = extra\nbantime = -1"])
 def test_every_stock_jail_has_the_same_values(
     package: Package, tmp_path: Path, default: str
 ) -> None:
     directory = stock(package, tmp_path, default)
-    assert differences(package, directory) == {}
-    own = ours(directory)
+    theirs, own = package.jails(directory), ours(directory)
+    assert (differences(theirs, own), list(theirs)) == ({}, list(own))
     assert len(own) > 80
     assert [jail for jail, options in own.items() if ALWAYS - options.keys()] == []
 
@@ -112,7 +102,9 @@ def test_every_stock_wall_has_the_ports_that_fail2ban_would_close(
 def test_nasty_files_are_read_alike(package: Package, tmp_path: Path, name: str) -> None:
     shutil.copytree(NASTY / name, tmp_path, dirs_exist_ok=True)
     (tmp_path / "fail2ban.conf").write_text("[Definition]\n")
-    found = {(name, *place): values for place, values in differences(package, tmp_path).items()}
+    theirs, own = package.jails(tmp_path), ours(tmp_path)
+    found = {(name, *place): values for place, values in differences(theirs, own).items()}
+    assert list(theirs) == list(own)
     meant = {place for place in DELIBERATE if place[0] == name}
     assert {place: values for place, values in found.items() if place not in meant} == {}
     assert found.keys() == meant, "no longer a deviation"
@@ -133,3 +125,15 @@ def test_a_difference_is_noticed(package: Package, tmp_path: Path) -> None:
     with (tmp_path / "filter.d/f.conf").open("a") as file:
         file.write("ignoreregex = ^<x>$\n")
     assert ours(tmp_path)["one"]["ignoreregex"] != before["one"]["ignoreregex"]
+
+
+def test_random_trees_are_read_alike(package: Package, tmp_path: Path) -> None:
+    trees = Trees(seed=2)
+    directories = [write(tmp_path / str(number), trees.tree()) for number in range(400)]
+    compared = 0
+    for directory, theirs in zip(directories, package.many(directories), strict=True):
+        if theirs is None:
+            continue  # of names that are not defined, it refuses the whole; we refuse the jail
+        assert differences(theirs, ours(directory)) == {}, directory
+        compared += 1
+    assert compared > 100
