@@ -18,17 +18,13 @@ from f2b.errors import ConfigError, Origin
 
 _ROWS = settings(Where.FILTER)
 _LISTS = ("failregex", "ignoreregex", "journalmatch")
-_PASSED_BY_CUSTOM = (
-    "mode",
-    "logtype",
-    "usedns",
-    "datepattern",
-)  # also to filters that have no use for them
+# Parameters that are passed by custom, also to filters that have no use for them.
+_CUSTOMARY = ("mode", "logtype", "usedns", "datepattern")
 _MODE = re.compile(r"<mdre-([^\s<>]+)>")
 
 
 class FilterFile:
-    """A filter with its parameters, as one jail sees it: `variables` are options of the jail
+    """A filter with its parameters, as one jail sees it; `variables` are options of that jail.
 
     Precedence is fail2ban's: parameters, then [Init], then a jail's own option, then [Definition].
     Of the options that are lists, a jail's own comes after one in parameters or [Init].
@@ -41,14 +37,12 @@ class FilterFile:
         self._jail = {name: text for name, text in variables.items() if name not in _ROWS}
         self._given = [name for name in self._parameters if "?" not in name]
         self._dialect = _dialect(files, spec.name)
-        if "logtype" not in self._dialect.own["Definition"] and not self._parameters.get(
-            "logtype"
-        ):
-            self._parameters["logtype"] = "journal"
+        if "logtype" not in self._dialect.own["Definition"]:
+            self._parameters["logtype"] = self._parameters.get("logtype") or "journal"
         self._found: dict[tuple[str, str], str | None] = {}
         self._variables = self._escaped({})
         self._variables = self._escaped(self._init())
-        self._found.clear()
+        self._found.clear()  # what was found without [Init]
 
     @property
     def lacks_failregex(self) -> bool:
@@ -59,18 +53,13 @@ class FilterFile:
     def idle_parameters(self, jail: Iterable[str]) -> list[tuple[str, str]]:
         """Those that are misspelt, it seems, with a hint; `jail` are texts that may ask for them as known."""
         own = [text for options in self._dialect.own.values() for text in options.values()]
-        options = {*_ROWS, *_PASSED_BY_CUSTOM}
+        options = {*_ROWS, *_CUSTOMARY}
         return idle(self._given, options, [*own, *jail, *self._parameters.values()])
 
     def known(self) -> dict[str, str]:
         """What a jail's ``%(known/failregex)s`` and the like stand for."""
         own = self._dialect.own
-        names = {
-            *_ROWS,
-            *own["Definition"],
-            *own.get("Init", {}),
-            *self._parameters,
-        }
+        names = {*_ROWS, *own["Definition"], *own.get("Init", {}), *self._parameters}
         known = {}
         spare = Allowance()  # one for all that nobody may want
         for option in names:
