@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from f2b import addresses, times
 from f2b.addresses import Offender
+from f2b.config.marks import shortened
 from f2b.errors import ConfigError
 
 _E = TypeVar("_E", bound=StrEnum)
@@ -21,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z_.][\w/.-]*", re.ASCII)
 
 
 def needs(what: str, text: str, hint: str = "") -> ConfigError:
-    return ConfigError(f"needs {what}, got {text!r}", hint=hint)
+    return ConfigError(f"needs {what}, got {shortened(text)}", hint=hint)
 
 
 def boolean(text: str) -> bool:
