@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Never
 
 from f2b import __version__
+from f2b.cli.config import add_verbs
 from f2b.errors import Exit
 
 CONFIG = Path("/etc/f2b")
@@ -69,6 +70,8 @@ def parse(argv: Sequence[str]) -> Namespace:
     command("flush", "Take the whole wall down, without a daemon.")
     command("reload", "Read the configuration again; nothing changes if it has an error.")
     command("check", "Check the configuration, and show every error with file and line.")
+    config = command("config", "Show the configuration that is in effect.")
+    _add_options(add_verbs(config, _Parser), default=SUPPRESS)
     command("ping", "Ask whether the daemon answers.")
 
     args, rest = parser.parse_known_args(argv)

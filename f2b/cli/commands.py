@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from f2b import addresses, protocol
-from f2b.cli import tables
+from f2b.cli import config, tables
 from f2b.cli.client import ask
 from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
@@ -134,6 +134,16 @@ def _check(args: Namespace) -> int:
     return Exit.CONFIG if assembly.errors else Exit.OK
 
 
+def _config(args: Namespace) -> int:
+    document, lines, status = config.show(args)
+    if not _json(args, document):
+        for line in lines:
+            tables.say(line)
+        for error in document["errors"]:
+            sys.stderr.write(f"f2b: {error}\n")
+    return status
+
+
 def _ping(args: Namespace) -> int:
     answer = _ask(args, protocol.Ping())
     if not _json(args, answer):
@@ -149,6 +159,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "flush": _flush,
     "reload": _reload,
     "check": _check,
+    "config": _config,
     "ping": _ping,
 }
 

@@ -1,5 +1,6 @@
 """The settings of f2b.conf; or of a fail2ban.conf that stands where there is no f2b.conf."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,13 +20,10 @@ _SECTIONS = (DEFAULT, "Definition", "Thread")
 
 def read_daemon(files: Files) -> tuple[DaemonSettings, list[Problem]]:
     """The settings and what to warn of. Raises ConfigErrors with everything that is wrong."""
-    base: Sections = {DEFAULT: {}, "Definition": {}}
-    rows, dialect = _ROWS, files.layers("f2b", base)
-    if dialect is None:
-        rows, dialect = _of_fail2ban(), files.layers("fail2ban", base)
-    if dialect is None:
+    section, rows = daemon_section(files)
+    if section is None:
         return DaemonSettings(), []
-    section = Section(dialect, files.marks, "Definition")
+    dialect = section.dialect
     steps = Collector()
     values: dict[str, Any] = {
         row.name: steps.attempt(partial(section.value, row))
@@ -42,9 +40,18 @@ def read_daemon(files: Files) -> tuple[DaemonSettings, list[Problem]]:
     return DaemonSettings(**values), problems
 
 
+def daemon_section(files: Files) -> tuple[Section | None, Mapping[str, Setting]]:
+    """What is written, and the rows that hold for it. Raises ConfigErrors."""
+    base: Sections = {DEFAULT: {}, "Definition": {}}
+    rows, dialect = _ROWS, files.layers("f2b", base)
+    if dialect is None:
+        rows, dialect = _of_fail2ban(), files.layers("fail2ban", base)
+    return Section(dialect, files.marks, "Definition") if dialect else None, rows
+
+
 def _of_fail2ban() -> dict[str, Setting]:
     """Its socket and its database are its own: f2b must never touch them."""
-    reason = "it is fail2ban's own: f2b's is set in f2b.conf"
+    reason = "f2b has its own, set in f2b.conf"
     return {
         name: row if name in _SHARED or row.ignored else replace(row, parse=None, ignored=reason)
         for name, row in _ROWS.items()

@@ -12,6 +12,8 @@ from f2b.config.marks import Marks
 from f2b.config.problems import ConfigErrors
 from f2b.errors import ConfigError, Origin
 
+_MOST_FILES = 1000
+
 
 class Files:
     """A configuration directory."""
@@ -44,12 +46,13 @@ class Files:
             listed.append(Path(f"{base}{suffix}"))
             listed.extend(self._directory(Path(f"{base}.d"), suffix))
         merged = {name: dict(options) for name, options in (built_in or {}).items()}
-        found = False
+        found = 0
         errors: list[ConfigError] = []
         for path in listed:
             try:
                 for sections in self._with_includes(path, listed, chain=()):
-                    found = True
+                    found += 1
+                    _check_number(found)
                     lay_over(merged, sections)
             except ConfigErrors as error:
                 errors += error.errors
@@ -136,3 +139,10 @@ class Files:
             hint="save it as plain UTF-8 text",
         )
         return ConfigErrors([problem])
+
+
+def _check_number(files: int) -> None:
+    """Two includes in each of thirty files would be 2^30 files."""
+    if files > _MOST_FILES:
+        hint = "is one of them included again and again?"
+        raise ConfigErrors([ConfigError(f"more than {_MOST_FILES} files", hint=hint)])

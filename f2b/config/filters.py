@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from f2b.config.files import Files
 from f2b.config.ini import DEFAULT, Dialect, escaped
+from f2b.config.marks import Allowance
+from f2b.config.parameters import idle
 from f2b.config.reading import usual
 from f2b.config.section import parsed, placed
 from f2b.config.settings import Feed, FilterSettings, Located, Reading
@@ -16,23 +19,31 @@ from f2b.errors import ConfigError, Origin
 
 _ROWS = settings(Where.FILTER)
 _LISTS = ("failregex", "ignoreregex", "journalmatch")
+# Parameters that are passed by custom, also to filters that have no use for them.
+_CUSTOMARY = ("mode", "logtype", "datepattern")
 _MODE = re.compile(r"<mdre-([^\s<>]+)>")
 
 
 class FilterFile:
-    """A filter with its parameters, as one jail sees it.
+    """A filter with its parameters, as one jail sees it; `variables` are options of that jail.
 
     Precedence is fail2ban's: parameters, then [Init], then a jail's own option, then [Definition].
-    Of the options that are lists, a jail's own is added to one in parameters or [Init].
+    Of the options that are lists, a jail's own comes after one in parameters or [Init].
     """
 
     def __init__(self, files: Files, spec: Spec, variables: Mapping[str, str]) -> None:
         self.name = spec.name
         self._marks = files.marks
         self._parameters = {name.lower(): value for name, value in spec.options.items()}
-        self._variables = {name: text for name, text in variables.items() if name not in _ROWS}
-        self._variables |= {name: escaped(text) for name, text in self._parameters.items()}
+        self._jail = {name: text for name, text in variables.items() if name not in _ROWS}
+        self._given = [name for name in self._parameters if "?" not in name]
         self._dialect = _dialect(files, spec.name)
+        if "logtype" not in self._dialect.own["Definition"]:
+            self._parameters["logtype"] = self._parameters.get("logtype") or "journal"
+        self._found: dict[tuple[str, str], str | None] = {}
+        self._variables = self._escaped({})
+        self._variables = self._escaped(self._init())
+        self._found.clear()  # what was found without [Init]
 
     @property
     def lacks_failregex(self) -> bool:
@@ -40,14 +51,32 @@ class FilterFile:
         definition = self._dialect.own["Definition"]
         return bool(definition) and "failregex" not in definition
 
+    def idle_parameters(self, jail: Iterable[str]) -> list[tuple[str, str]]:
+        """Those that are misspelt, it seems, with a hint; `jail` are texts that may ask for them as known."""
+        own = [text for options in self._dialect.own.values() for text in options.values()]
+        options = {*_ROWS, *_CUSTOMARY}
+        return idle(self._given, options, [*own, *jail, *self._parameters.values()])
+
     def known(self) -> dict[str, str]:
         """What a jail's ``%(known/failregex)s`` and the like stand for."""
-        texts = {option: self._text(option, self._look_up) for option in _ROWS}
-        return {f"known/{name}": escaped(text) for name, text in texts.items() if text is not None}
+        own = self._dialect.own
+        names = {*_ROWS, *own["Definition"], *own.get("Init", {}), *self._parameters}
+        known = {}
+        spare = Allowance()  # one for all that nobody may want
+        for option in names:
+            try:
+                text = self._text(option, self._look_up, None if option in _ROWS else spare)
+            except ConfigError:
+                if option in _ROWS:
+                    raise
+                continue
+            if text is not None:
+                known[f"known/{option}"] = escaped(text)
+        return known
 
     def settings(self, jail: Callable[[str], str | None]) -> FilterSettings:
         """`jail` gives the marked text of an option that the jail sets itself."""
-        texts = {option: self._merged(option, jail(option)) for option in _ROWS}
+        texts = {option: self.merged(option, jail(option)) for option in _ROWS}
         failregex = self._marks.lines(texts["failregex"])
         self._check_mode(failregex)
         prefregex = self._marks.located(texts["prefregex"])
@@ -67,37 +96,45 @@ class FilterFile:
             usedns=self._parsed(texts, "usedns"),
         )
 
-    def _merged(self, option: str, jail: str | None) -> str:
+    def merged(self, option: str, jail: str | None) -> str:
+        """The marked text of an option; `jail` is that which the jail sets itself."""
         if jail is None:
             return self._text(option, self._look_up) or ""
         specific = self._text(option, self._specific)
         if specific is None:
             return jail
-        return f"{jail}\n{specific}" if option in _LISTS else specific
+        return f"{specific}\n{jail}" if option in _LISTS else specific
 
-    def _text(self, option: str, look_up: Callable[[str], str | None]) -> str | None:
+    def _text(
+        self, option: str, look_up: Callable[[str], str | None], allowance: Allowance | None = None
+    ) -> str | None:
         text = look_up(option)
         if text is None:
             return None
         with placed(self._marks.located(text).origin, option):
-            return substitute(text, self._look_up)
+            return substitute(text, self._look_up, allowance)
 
     def _look_up(self, name: str) -> str | None:
         """What ``<name>`` stands for: `option`, `known/option` or `section/option`."""
         place, slash, option = name.partition("/")
         if place == "known":
-            return self._first((("Init", option), ("Definition", name), ("Definition", option)))
+            return self._first(
+                ("Init", option), ("Definition", name), (DEFAULT, option), ("Definition", option)
+            )
         if slash:
+            place = DEFAULT if place.lower() == "default" else place
             return self._get(place, option) if place in self._dialect.own else None
         found = self._specific(name)
-        return self._first((("Definition", name), (DEFAULT, name))) if found is None else found
+        if found is None:
+            found = self._jail.get(name)
+        return self._get("Definition", name) if found is None else found
 
     def _specific(self, name: str) -> str | None:
         if name in self._parameters:
             return self._parameters[name]
-        return self._first((("Init", name),))
+        return self._first(("Init", name))
 
-    def _first(self, places: Iterable[tuple[str, str]]) -> str | None:
+    def _first(self, *places: tuple[str, str]) -> str | None:
         for section, option in places:
             if option in self._dialect.own.get(section, {}):
                 return self._get(section, option)
@@ -105,8 +142,39 @@ class FilterFile:
 
     def _get(self, section: str, option: str) -> str | None:
         """An option as its section sees it, or else that of DEFAULT."""
-        others = {name: text for name, text in self._variables.items() if name != option}
+        key = section, option
+        if key not in self._found:
+            self._found[key] = self._find(section, option)
+        return self._found[key]
+
+    def _find(self, section: str, option: str) -> str | None:
+        defined = self._dialect.own[section]
+        hidden = set()
+        if section != "Definition" or option not in defined:
+            # What comes from elsewhere has the last word in a line of [Definition]; in one of DEFAULT that a tag asks
+            # for, the parameters have; in other sections none has.
+            hidden = self._dialect.own[DEFAULT].keys() | defined.keys()
+            hidden -= self._parameters.keys() if section == "Definition" else set()
+        hidden.add(option)
+        others = {
+            name: text
+            for name, text in self._variables.items()
+            if name.removeprefix("known/") not in hidden
+        }
         return self._dialect.get(section, option, vars=others, fallback=None)
+
+    def _escaped(self, init: Mapping[str, str]) -> dict[str, str]:
+        known = {f"known/{name}": text for name, text in init.items()}
+        texts = {**self._jail, **init, **known, **self._parameters}
+        return {name: escaped(text) for name, text in texts.items()}
+
+    def _init(self) -> dict[str, str]:
+        """What [Init] gives to [Definition]; without what is wrong in it, which is told where it is needed."""
+        init = {}
+        for option in self._dialect.own.get("Init", {}):
+            with suppress(ConfigError):
+                init[option] = self._get("Init", option) or ""
+        return init
 
     def _parsed(self, texts: Mapping[str, str], option: str) -> Any:
         row = _ROWS[option]
@@ -134,7 +202,7 @@ class FilterFile:
 def _dialect(files: Files, name: str) -> Dialect:
     """The files of a filter; an empty name is the filter that finds nothing."""
     if not name:
-        return Dialect({"Definition": {}}, files.marks)
+        return Dialect({DEFAULT: {}, "Definition": {}}, files.marks)
     stem = name if name.startswith(("/", "./")) else f"filter.d/{name}"
     dialect = files.layers(stem) if stem.isprintable() else None
     if dialect is None:

@@ -17,7 +17,7 @@ from configparser import (
     RawConfigParser,
 )
 
-from f2b.config.marks import Marks
+from f2b.config.marks import Allowance, Marks, pasted
 from f2b.config.problems import ConfigErrors
 from f2b.errors import ConfigError, Origin
 
@@ -28,6 +28,9 @@ _INLINE_COMMENT = re.compile(r"\s;.*")
 _CONDITIONAL = re.compile(r"(\w+)\?(.+)")
 _PERCENT = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^()]+)\)s)?")
 _DEEPEST = 10
+_BLANKS = re.compile(r"\s{500}")  # the standard library tries a row of blanks at every length
+_LONGEST_LINE = 200_000
+_LONGEST = 1_000_000
 
 
 def parse(text: str, file: str, marks: Marks) -> Sections:
@@ -59,11 +62,21 @@ def lay_over(base: Sections, upper: Sections) -> None:
             known = f"known/{option}"
             if old is not None and name == DEFAULT:
                 # Nothing lies below DEFAULT, so its memory is put in place at once.
-                value = value.replace(f"%({known})s", old)  # noqa: PLW2901
+                value = _with_known(value, known, old)  # noqa: PLW2901
             elif old is not None:
                 below = section.get(known, f"%(default/{option})s")
-                section[known] = old.replace(f"%({known})s", below)
+                section[known] = _with_known(old, known, below)
             section[option] = value
+
+
+def _with_known(text: str, known: str, old: str) -> str:
+    """Two of them in each of thirty files would be 2^30 copies."""
+    told = text.replace(f"%({known})s", old)
+    if len(told) > _LONGEST:
+        raise ConfigErrors(
+            [ConfigError(f"%({known})s grows beyond all measure", hint="ask for it once")]
+        )
+    return told
 
 
 class Dialect(ConfigParser):
@@ -95,9 +108,17 @@ class _Percent(Interpolation):
         value: str,
         defaults: Mapping[str, str],
     ) -> str:
-        return self._expand(value, section, defaults, depth=1)
+        return self._expand(value, section, defaults, Allowance(), depth=1)
 
-    def _expand(self, text: str, section: str, names: Mapping[str, str], *, depth: int) -> str:
+    def _expand(
+        self,
+        text: str,
+        section: str,
+        names: Mapping[str, str],
+        allowance: Allowance,
+        *,
+        depth: int,
+    ) -> str:
         """Everything is looked up as `section` sees it, wherever the text came from."""
 
         def value(match: re.Match[str]) -> str:
@@ -119,7 +140,8 @@ class _Percent(Interpolation):
                 raise ConfigError(
                     f"{match[0]} is not defined", origin=origin, hint=f"seen from [{section}]"
                 )
-            return self._expand(found, section, names, depth=depth + 1)
+            allowance.spend(found, origin)
+            return pasted(self._expand(found, section, names, allowance, depth=depth + 1), match)
 
         return _PERCENT.sub(value, text)
 
@@ -142,6 +164,9 @@ class _Percent(Interpolation):
 
 def _marked(text: str, file: str, marks: Marks) -> Iterator[str]:
     for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        if len(line) > _LONGEST_LINE or _BLANKS.search(line):
+            problem = f"more than {_LONGEST_LINE} characters, or 500 blanks in a row, in one line"
+            raise ConfigErrors([ConfigError(problem, origin=Origin(file, number))])
         bare = line.strip()
         if not bare or bare[0] in "#;":
             yield line

@@ -21,10 +21,18 @@ from f2b.errors import ConfigError, Origin
 
 _ROWS = settings(Where.JAIL)
 _FIELDS = [_ROWS[field.name] for field in fields(JailSettings) if field.name in _ROWS]
+_REFUSING = [row for row in _ROWS.values() if row.ignored and row.parse]
 _PARSED = [row for row in _FIELDS if row.parse is not None]
 _UNASKED = (
     "ignorecommand is not asked by a jail that counts bans: that of the banning jail was asked"
 )
+# A filter may well have a mode or a port of its own.
+_SEEN_BY_FILTERS = [
+    "enabled", "backend", "filter", "action", "maxretry", "maxmatches", "findtime", "bantime", "bantime.increment",
+    "bantime.factor", "bantime.formula", "bantime.multipliers", "bantime.maxtime", "bantime.rndtime",
+    "bantime.overalljails", "ignorecommand", "ignoreself", "ignoreip", "ignorecache", "logtimezone", "logencoding",
+    "logpath", "usedns", "datepattern",
+]  # fmt: skip
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,63}", re.ASCII)
 
 
@@ -53,6 +61,8 @@ def read_jail(dialect: Dialect, files: Files, name: str) -> tuple[JailSettings, 
     found = steps.attempt(lambda: _read_filter(section, files, origin))
     wall = steps.attempt(lambda: read_wall(section, files))
     increment = steps.attempt(lambda: read_increment(section))
+    for row in _REFUSING:
+        steps.attempt(partial(section.value, row))
     values: dict[str, Any] = {
         row.name: steps.attempt(partial(section.value, row)) for row in _PARSED
     }
@@ -84,11 +94,7 @@ def _check_name(name: str, origin: Origin) -> None:
 def _read_filter(
     section: Section, files: Files, origin: Origin
 ) -> tuple[FilterSettings, list[Problem]]:
-    spec_text = section.located("filter")
-    with placed(spec_text.origin, "filter"):
-        spec = parse(spec_text.text)
-    with placed(origin if spec_text.origin == NOWHERE else spec_text.origin):
-        file = FilterFile(files, spec, _variables(section))
+    file = filter_of(section, files, origin)
     jail = Section(section.dialect, files.marks, section.name, file.known())
     found = file.settings(jail.marked)
     if found.feed is Feed.JOURNAL and not found.journalmatch:
@@ -98,22 +104,42 @@ def _read_filter(
             hint="f2b reads the journal alone: write journalmatch = _SYSTEMD_UNIT=NAME.service, "
             "or * to look at every entry; systemd-cat or rsyslog's omjournal bring a log file in",
         )
+    texts = [*section.dialect.own[section.name].values(), *section.dialect.own[DEFAULT].values()]
+    problems = [
+        Problem(
+            Severity.WARNING,
+            section.located("filter").origin,
+            f"filter {found.name!r} has no use for a parameter {parameter!r}",
+            hint,
+            section.name,
+        )
+        for parameter, hint in file.idle_parameters(texts)
+    ]
     if found.feed is Feed.NONE and file.lacks_failregex:
         text = f"filter {found.name!r} has no failregex: the jail only takes bans by hand"
-        return found, [Problem(Severity.WARNING, origin, text, jail=section.name)]
-    return found, []
+        problems.append(Problem(Severity.WARNING, origin, text, jail=section.name))
+    return found, problems
+
+
+def filter_of(section: Section, files: Files, origin: Origin) -> FilterFile:
+    """The filter that a jail names; `origin` is the jail's own place."""
+    spec_text = section.located("filter")
+    with placed(spec_text.origin, "filter"):
+        spec = parse(spec_text.text)
+    with placed(origin if spec_text.origin == NOWHERE else spec_text.origin):
+        return FilterFile(files, spec, _variables(section))
 
 
 def _variables(section: Section) -> dict[str, str]:
     """The jail's options, which its filter's files may refer to as ``%(option)s``."""
     variables = {}
-    for option in _ROWS:
+    for option in _SEEN_BY_FILTERS:
         try:
             text = section.marked(option)
         except ConfigError:
             continue  # told by whoever needs this option
         if text is not None:
-            variables[option] = escaped(text)
+            variables[option] = text
     return variables
 
 

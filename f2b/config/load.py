@@ -12,7 +12,7 @@ from types import MappingProxyType
 from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
 from f2b.config.filters import FilterFile
-from f2b.config.ini import DEFAULT, Dialect, escaped
+from f2b.config.ini import DEFAULT, Dialect
 from f2b.config.jails import built_in, is_enabled, read_jail
 from f2b.config.options import idle_options
 from f2b.config.problems import Collector, ConfigErrors, Problem, Severity, jail_problems
@@ -40,14 +40,14 @@ def load(directory: Path) -> Config:
     files.check()
     steps = Collector()
     daemon = steps.attempt(lambda: read_daemon(files))
-    dialect = steps.attempt(lambda: _jail_files(files))
+    dialect = steps.attempt(lambda: jail_files(files))
     if daemon is None or dialect is None:
         raise ConfigErrors(steps.errors)
     jails, problems = _jails(dialect, files)
     return Config(daemon[0], jails, tuple(dict.fromkeys(daemon[1] + problems)), directory)
 
 
-def _jail_files(files: Files) -> Dialect:
+def jail_files(files: Files) -> Dialect:
     dialect = files.layers("jail", built_in(files))
     if dialect is None:
         raise ConfigError(
@@ -60,6 +60,9 @@ def _jails(dialect: Dialect, files: Files) -> tuple[tuple[JailSettings, ...], li
     jails: list[JailSettings] = []
     problems: list[Problem] = []
     enabled: list[str] = []
+    shared = {
+        line.origin for text in dialect.own[DEFAULT].values() for line in files.marks.lines(text)
+    }
     for name in dialect.own:
         if name in (DEFAULT, "INCLUDES"):
             continue
@@ -70,7 +73,7 @@ def _jails(dialect: Dialect, files: Files) -> tuple[tuple[JailSettings, ...], li
                 jails.append(jail)
                 problems += warnings
         except (ConfigError, ConfigErrors) as error:
-            problems += jail_problems(name, error)
+            problems += jail_problems(name, error, shared)
     if not enabled and not problems:
         hint = "write enabled = true into a jail's section"
         problems.append(Problem(Severity.WARNING, None, "no jail is enabled", hint))
@@ -86,6 +89,4 @@ def load_filter(
 
     Raises ConfigError or ConfigErrors.
     """
-    files = Files(directory)
-    variables = {name: escaped(text) for name, text in options.items()}
-    return FilterFile(files, parse(spec), variables).settings(options.get)
+    return FilterFile(Files(directory), parse(spec), options).settings(options.get)

@@ -9,14 +9,39 @@ import re
 from collections.abc import Iterator
 
 from f2b.config.settings import NOWHERE, Located
-from f2b.errors import Origin
+from f2b.errors import ConfigError, Origin
 
+_LONGEST_QUOTE = 200
 _MARK = re.compile("\0([0-9]+)\0")
 _LAST = re.compile("\0([0-9]+)\0(?:\0[0-9]+\0)*$")
 
 
 def plain(text: str) -> str:
     return _MARK.sub("", text)
+
+
+def pasted(value: str, match: re.Match[str]) -> str:
+    """A value as it goes where `match` is: a single line behind other words belongs to the line that takes it in."""
+    before = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
+    return plain(value) if "\n" not in value and plain(before).strip() else value
+
+
+def shortened(text: str) -> str:
+    """A text as a message quotes it."""
+    return repr(text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 1]}…")
+
+
+class Allowance:
+    """How much may be pasted into one option: with n lines, files can ask for 2^n copies of a text."""
+
+    def __init__(self) -> None:
+        self._left = 1_000_000
+
+    def spend(self, text: str, origin: Origin | None = None) -> None:
+        self._left -= len(text) + 200
+        if self._left < 0:
+            hint = "one of its texts is asked for again and again"
+            raise ConfigError("grows beyond all measure", origin=origin, hint=hint)
 
 
 class Marks:

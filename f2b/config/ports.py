@@ -24,7 +24,7 @@ _ALL = ((0, 65535), (1, 65535))
 
 def ports(text: str) -> tuple[Range, ...]:
     """Read ``smtp,465,6000:6010``. All ports are the empty tuple."""
-    ranges = _merged(_range(item) for item in listed(text))
+    ranges = merged(_range(item) for item in listed(text))
     if not ranges:
         raise needs("ports", text, "write numbers, names or ranges, such as ssh,2222,6000:6010")
     return () if ranges[0] in _ALL else ranges
@@ -72,7 +72,7 @@ def _services() -> dict[str, int]:
     return found
 
 
-def _merged(ranges: Iterable[Range]) -> tuple[Range, ...]:
+def merged(ranges: Iterable[Range]) -> tuple[Range, ...]:
     """Sorted, with those that overlap made one, since the kernel refuses overlaps."""
     merged: list[Range] = []
     for first, last in sorted(ranges):

@@ -1,6 +1,6 @@
 """What is wrong with a configuration: errors that stop a load, and problems it lives with."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -42,9 +42,21 @@ class Problem:
         return str(LocatedError(self.text, origin=self.origin, hint=self.hint))
 
 
-def jail_problems(jail: str, error: ConfigError | ConfigErrors) -> list[Problem]:
+def jail_problems(
+    jail: str, error: ConfigError | ConfigErrors, shared: Collection[Origin] = ()
+) -> list[Problem]:
+    """The errors of a jail; one in a line that jails share says which of them it is about."""
     errors = error.errors if isinstance(error, ConfigErrors) else (error,)
-    return [Problem(Severity.ERROR, e.origin, e.message, e.hint, jail) for e in errors]
+    return [
+        Problem(
+            Severity.ERROR,
+            e.origin,
+            f"in [{jail}]: {e.message}" if e.origin in shared else e.message,
+            e.hint,
+            jail,
+        )
+        for e in errors
+    ]
 
 
 class Collector:

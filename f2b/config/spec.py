@@ -4,12 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from f2b.config.marks import shortened
 from f2b.errors import ConfigError
 
 _WORD = r"[\w.-]+"
-_OPTION = rf"""\s*({_WORD}(?:\?{_WORD}={_WORD})?)=(?:"([^"]*)"|'([^']*)'|(?!["'])([^],]*))"""
-_OPTIONS = rf"\[(?:{_OPTION}(?:,{_OPTION})*,?)?\s*\]"
-_SPEC = re.compile(rf"([^\[\]]*)(?:\s*{_OPTIONS})*\s*")
+# Nothing here may be given back (*+): a long row of blanks would be tried at every length.
+_OPTION = rf"""\s*+({_WORD}(?:\?{_WORD}={_WORD})?)=(?:"([^"]*+)"|'([^']*+)'|(?!["'])([^],]*+))"""
+_OPTIONS = rf"\[(?:{_OPTION}(?:,{_OPTION})*,?)?\s*+\]"
+_SPEC = re.compile(rf"([^\[\]]*+)(?:\s*+{_OPTIONS})*\s*+")
 _ONE_OPTION = re.compile(_OPTION)
 _ITEM = re.compile(r"""[^\s\[]+(?:\s*\[(?:"[^"]*"|'[^']*'|[^]"'])*\]?)*""")
 
@@ -26,7 +28,7 @@ def parse(text: str) -> Spec:
     match = _SPEC.fullmatch(text)
     if match is None:
         raise ConfigError(
-            f"needs the form name[option=value, ...], got {text!r}",
+            f"needs the form name[option=value, ...], got {shortened(text)}",
             hint="no blanks around =, and quotes around a value that holds a comma or a bracket",
         )
     options = {

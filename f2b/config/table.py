@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from f2b.config import asking, formula, values
+from f2b.config import asking, formula, spec, values
 from f2b.config.ports import ports, protocols
 from f2b.config.settings import Blocktype, Counting, Feed, Latency, OnStop, Reading, UseDns
+from f2b.errors import ConfigError
 
 
 class Where(StrEnum):
@@ -22,8 +23,8 @@ class Where(StrEnum):
 class Setting:
     """A row of the table. `parse` is None for a text that another part of the loader takes apart.
 
-    `ignored` is why an option of fail2ban's does nothing here; `restart` says that a reload cannot
-    change it.
+    `ignored` is why an option of fail2ban's does nothing here; with a `parse`, that one refuses what must not be
+    overlooked. `restart` says that a reload cannot change it.
     """
 
     name: str
@@ -56,6 +57,15 @@ def reading(text: str) -> Reading | None:
 def loglevel(text: str) -> str:
     level = values.word(*_LEVELS, *_FAIL2BAN_LEVELS, upper=True)(text)
     return _FAIL2BAN_LEVELS.get(level, level)
+
+
+def backend(text: str) -> None:
+    """Refuse to look into another journal than the one that is named: there would be no attack to see."""
+    parameters = spec.parse(text).options
+    for name in ("journalpath", "journalfiles", "namespace"):
+        if name in parameters:
+            hint = "write journal = into f2b.conf: one journal is read for all jails"
+            raise ConfigError(f"names a journal of its own, {name}={parameters[name]}", hint=hint)
 
 
 def _ignored(where: Where, reason: str, names: str) -> tuple[Setting, ...]:
@@ -202,7 +212,7 @@ _JAIL = (
         "banaction_allports", Where.JAIL, None, "nftables", "a text for banaction to refer to"
     ),
     Setting(
-        "action", Where.JAIL, None, "%(action_)s", "the actions: the first firewall of them counts"
+        "action", Where.JAIL, None, "%(action_)s", "the actions: their firewalls make one wall"
     ),
     Setting("port", Where.JAIL, ports, "0:65535", "the ports that nftables-multiport closes"),
     Setting("protocol", Where.JAIL, protocols, "tcp", "tcp, udp, tcp,udp or all"),
@@ -224,8 +234,9 @@ _JAIL = (
     ),
     *_ignored(
         Where.JAIL, "f2b reads the journal and nothing else",
-        "backend logpath skip_if_nologs systemd_if_nologs logencoding logtimezone",
+        "logpath skip_if_nologs systemd_if_nologs logencoding logtimezone",
     ),
+    Setting("backend", Where.JAIL, backend, "", "", ignored="f2b reads the journal and nothing else"),
     *_ignored(Where.JAIL, "a journal entry carries its own time", "datepattern"),
     *_ignored(Where.JAIL, "the journal keeps the lines", "maxmatches"),
     *_ignored(Where.JAIL, "f2b's chain comes before all of these", "chain"),

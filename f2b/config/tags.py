@@ -3,23 +3,27 @@
 import re
 from collections.abc import Callable
 
-from f2b.config.marks import plain
+from f2b.config.marks import Allowance, pasted, plain
 from f2b.errors import ConfigError
 
 _TAG = re.compile(r"<([^\s<>]+)>")
 _MOST_PASSES = 25
 
 
-def substitute(text: str, look_up: Callable[[str], str | None]) -> str:
+def substitute(
+    text: str, look_up: Callable[[str], str | None], allowance: Allowance | None = None
+) -> str:
     """Replace the tags that `look_up` knows and leave all others, such as <HOST>, as they are.
 
     The innermost tag goes first, since a name holds no '<': <mdre-<mode>> is looked up as
     mdre-normal. Raises ConfigError without origin.
     """
-    return _substitute(text, look_up, ())
+    return _substitute(text, look_up, (), allowance or Allowance())
 
 
-def _substitute(text: str, look_up: Callable[[str], str | None], within: tuple[str, ...]) -> str:
+def _substitute(
+    text: str, look_up: Callable[[str], str | None], within: tuple[str, ...], allowance: Allowance
+) -> str:
     def value(match: re.Match[str]) -> str:
         name = plain(match[1])
         found = look_up(name)
@@ -29,7 +33,8 @@ def _substitute(text: str, look_up: Callable[[str], str | None], within: tuple[s
             raise ConfigError(
                 f"<{name}> refers to itself", hint=" in ".join((name, *within[::-1]))
             )
-        return _substitute(found, look_up, (*within, name))
+        allowance.spend(found)
+        return pasted(_substitute(found, look_up, (*within, name), allowance), match)
 
     for _ in range(_MOST_PASSES):
         replaced = _TAG.sub(value, text)

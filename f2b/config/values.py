@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from f2b import times
+from f2b.config.marks import shortened
 from f2b.errors import ConfigError
 
 _E = TypeVar("_E", bound=StrEnum)
@@ -20,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z_.][\w/.-]*", re.ASCII)
 
 
 def needs(what: str, text: str, hint: str = "") -> ConfigError:
-    return ConfigError(f"needs {what}, got {text!r}", hint=hint)
+    return ConfigError(f"needs {what}, got {shortened(text)}", hint=hint)
 
 
 def boolean(text: str) -> bool:

@@ -1,8 +1,11 @@
 """From a jail's actions to its wall: fail2ban's names for firewalls, and what they mean here."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from f2b.config.files import Files
+from f2b.config.ports import merged
 from f2b.config.section import Section, parsed, placed
 from f2b.config.settings import Blocktype, Located, WallSettings
 from f2b.config.spec import Spec, parse, split
@@ -14,9 +17,13 @@ _TYPES = {
     "nftables": "",
     "nftables-allports": "allports",
     "nftables-multiport": "multiport",
+    "iptables": "multiport",
     "iptables-allports": "allports",
     "iptables-multiport": "multiport",
+    "iptables-multiport-log": "multiport",
+    "iptables-new": "multiport",
 }
+_KINDS = {"": "", "allports": "allports", "multiport": "multiport", "oneport": "multiport"}
 _PARAMETERS = ("type", "port", "protocol", "blocktype")
 _WITHOUT_EFFECT = ("name", "actname", "chain")  # fail2ban's stock action_ passes them
 _ROWS = settings(Where.JAIL)
@@ -42,10 +49,27 @@ def read_wall(section: Section, files: Files) -> tuple[WallSettings, tuple[Locat
             origin=action.origin,
             hint="write action = %(action_)s",
         )
-    spec = firewalls[0]
-    origin = banaction.origin if spec.name == wanted.name else action.origin
+    walls = [
+        _wall(
+            spec, banaction.origin if spec.name == wanted.name else action.origin, section, files
+        )
+        for spec in firewalls
+    ]
     left_out = (Located(spec.name, action.origin) for spec in specs if spec.name not in _TYPES)
-    return _wall(spec, origin, section, files), tuple(left_out)
+    return _joined(walls), tuple(left_out)
+
+
+def _joined(walls: Sequence[WallSettings]) -> WallSettings:
+    """One wall that keeps out whatever one of them does, as of an action for tcp and another for udp."""
+    ports = (
+        () if any(not wall.ports for wall in walls) else (p for wall in walls for p in wall.ports)
+    )
+    protocols = (
+        ()
+        if any(not wall.protocols for wall in walls)
+        else (p for wall in walls for p in wall.protocols)
+    )
+    return replace(walls[0], ports=merged(ports), protocols=tuple(sorted(set(protocols))))
 
 
 def _substitute_for(name: str) -> str:
@@ -62,13 +86,17 @@ def _wall(spec: Spec, origin: Origin, section: Section, files: Files) -> WallSet
     for parameter in spec.options:
         if parameter not in _PARAMETERS + _WITHOUT_EFFECT:
             hint = nearest(parameter, _PARAMETERS) or f"it has {', '.join(_PARAMETERS)}"
+            if parameter == "returntype":
+                hint = "f2b keeps addresses out; it cannot let those in that a jail finds"
             raise ConfigError(
                 f"{spec.name} has no parameter {parameter!r} here", origin=origin, hint=hint
             )
-    kind = spec.options.get("type", _TYPES[spec.name])
-    if kind not in ("", "allports", "multiport"):
+    kind = _KINDS.get(spec.options.get("type", _TYPES[spec.name]))
+    if kind is None:
         raise ConfigError(
-            f"{spec.name} has no type {kind!r}", origin=origin, hint="write allports or multiport"
+            f"{spec.name} has no type {spec.options['type']!r}",
+            origin=origin,
+            hint="write allports or multiport",
         )
     if not kind and spec.options.keys() & {"port", "protocol"}:
         kind = "multiport"

@@ -17,7 +17,7 @@ def test_without_anything() -> None:
 @pytest.mark.parametrize(
     "command",
     [["run"], ["status"], ["ban", "192.0.2.7"], ["unban", "192.0.2.7"], ["flush"], ["reload"],
-     ["check"], ["ping"]],
+     ["check"], ["config", "show"], ["ping"]],
 )  # fmt: skip
 def test_every_command_takes_the_options_before_or_after_it(command: list[str]) -> None:
     options = ["-c", "/x", "--socket", "/y", "--json"]

@@ -115,11 +115,8 @@ dbpurgeage = 1w
 """
     loaded = config(tmp_path, text, "fail2ban.conf")
     assert loaded.daemon == DaemonSettings(loglevel="DEBUG", dbpurgeage=604_800)
-    reason = "is ignored because it is fail2ban's own: f2b's is set in f2b.conf"
     assert [str(problem) for problem in loaded.problems] == [
-        f"fail2ban.conf:3: logtarget {reason}",
-        f"fail2ban.conf:4: socket {reason}",
-        f"fail2ban.conf:5: dbfile {reason}",
+        "fail2ban.conf:3: logtarget, socket, dbfile are ignored because f2b has its own, set in f2b.conf"
     ]
 
 

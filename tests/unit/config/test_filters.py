@@ -176,9 +176,9 @@ def test_a_filter_without_definition_is_an_error(tmp_path: Path) -> None:
         ("failregex = f", "filter = x\nfailregex = j", ["j"]),
         ("failregex = f", "filter = x\nfailregex = %(known/failregex)s\n  j", ["f", "j"]),
         ("failregex = 9%%", "filter = x\nfailregex = %(known/failregex)s\n  j", ["9%", "j"]),
-        ("[Init]\nfailregex = i", "filter = x\nfailregex = j", ["j", "i"]),
+        ("[Init]\nfailregex = i", "filter = x\nfailregex = j", ["i", "j"]),
         ("failregex = f", "filter = x[failregex=p]", ["p"]),
-        ("failregex = f", "filter = x[failregex=p]\nfailregex = j", ["j", "p"]),
+        ("failregex = f", "filter = x[failregex=p]\nfailregex = j", ["p", "j"]),
     ],
 )
 def test_a_regex_of_the_jail_replaces_that_of_the_definition(
@@ -192,7 +192,7 @@ def test_a_regex_of_the_jail_replaces_that_of_the_definition(
 def test_a_journalmatch_of_the_jail_is_added_to_that_of_init(tmp_path: Path) -> None:
     files = {"filter.d/x.conf": "[Definition]\nfailregex = f\n[Init]\njournalmatch = I=1"}
     jail = sshd(tmp_path, "filter = x\njournalmatch = J=1", files)
-    assert [line.text for line in jail.filter.journalmatch] == ["J=1", "I=1"]
+    assert [line.text for line in jail.filter.journalmatch] == ["I=1", "J=1"]
 
 
 def test_the_mode_of_a_jail_reaches_its_filter(tmp_path: Path) -> None:
@@ -241,3 +241,62 @@ def test_a_lone_percent_in_a_filter_is_told_for_its_jail(tmp_path: Path) -> None
     assert str(problem) == (
         "filter.d/x.conf:3: a lone '%' means nothing (write %% for a percent sign)"
     )
+
+
+@pytest.mark.parametrize(
+    ("definition", "spec", "expected"),
+    [
+        ("", "f", "journal"),
+        ("logtype = own", "f", "own"),
+        ("logtype = own", "f[logtype=file]", "file"),
+        ("", "f[logtype=]", "journal"),
+    ],
+)
+def test_the_logtype_is_journal_unless_the_filter_or_a_parameter_says_otherwise(
+    tmp_path: Path, definition: str, spec: str, expected: str
+) -> None:
+    text = f"[DEFAULT]\nlogtype = file\n[Definition]\nfailregex = <logtype>\n{definition}\n"
+    assert regexes(read(tmp_path, text, spec)) == [expected]
+
+
+def test_a_filter_sees_the_jails_options_but_keeps_its_own_mode_and_port(tmp_path: Path) -> None:
+    text = (
+        "[Definition]\nfailregex = %(maxretry)s <maxretry> %(mode)s %(port)s\nmode = m\nport = p\n"
+    )
+    jail = sshd(
+        tmp_path,
+        "filter = f\nmaxretry = 7\nmode = x\nport = 1\njournalmatch = *",
+        {"filter.d/f.conf": text},
+    )
+    assert regexes(jail.filter) == ["7 7 m p"]
+
+
+def test_a_jail_knows_every_option_of_its_filter(tmp_path: Path) -> None:
+    text = "[Definition]\nfailregex = f\nd = <p>\nown = o\nbad = %(x)s\n[Init]\ni = 9%%\n"
+    jail = sshd(
+        tmp_path,
+        "filter = f[p=1]\nfailregex = %(known/d)s %(known/own)s %(known/i)s %(known/p)s\njournalmatch = *",
+        {"filter.d/f.conf": text},
+    )
+    assert regexes(jail.filter) == ["1 o 9% 1"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "warning"),
+    [
+        ("f[publickey=x]", ""),
+        ("f[mode=normal, _daemon=x, kind-a=x, by-jail=y, failregex=x]", ""),
+        (
+            "f[pubkey=x]",
+            "warning: jail.conf:3: filter 'f' has no use for a parameter 'pubkey' (did you mean publickey?)",
+        ),
+        ("f[xyzzy=x]", "warning: jail.conf:3: filter 'f' has no use for a parameter 'xyzzy'"),
+    ],
+)
+def test_a_parameter_that_nothing_refers_to_is_a_warning(
+    tmp_path: Path, spec: str, warning: str
+) -> None:
+    text = "[Definition]\nfailregex = <of-<publickey>> %(_daemon)s <kind-<x>>\n_daemon = d\nof-x = a\n"
+    options = f"filter = {spec}\njournalmatch = *\nignoreregex = %(known/by-jail)s"
+    files = {"filter.d/f.conf": text + "by-jail = x\n"}
+    assert "\n".join(problems(tmp_path, options, files)) == warning

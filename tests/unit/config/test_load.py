@@ -172,6 +172,16 @@ def test_everything_that_is_wrong_in_a_jail_is_told_at_once(tmp_path: Path) -> N
     ]
 
 
+def test_an_error_in_default_names_the_jail(tmp_path: Path) -> None:
+    text = (
+        "[DEFAULT]\nbanaction = nftables[type=%(kind)s]\nkind = allports\n[sshd]\nenabled = true\n"
+    )
+    loaded = config(tmp_path, text + "[odd]\nenabled = true\nkind = x\nfilter = sshd\n")
+    assert [str(problem) for problem in loaded.problems] == [
+        "jail.conf:2: in [odd]: nftables has no type 'x' (write allports or multiport)"
+    ]
+
+
 def test_a_bad_enabled_is_told_for_its_jail(tmp_path: Path) -> None:
     loaded = config(tmp_path, "[sshd]\nenabled = ture\n")
     assert [str(problem) for problem in loaded.problems] == [
@@ -220,8 +230,58 @@ def test_an_option_that_does_nothing_is_a_warning(
 
 def test_an_ignored_option_is_named_once(tmp_path: Path) -> None:
     text = "[DEFAULT]\nbackend = auto\n[sshd]\nenabled = true\nbackend = auto\n"
-    (problem,) = config(tmp_path, text).problems
-    assert problem.origin == Origin("jail.conf", 2)
+    assert [str(problem) for problem in config(tmp_path, text).problems] == [
+        "jail.conf:2: backend (DEFAULT, sshd) is ignored because f2b reads the journal and nothing else"
+    ]
+
+
+def test_what_many_jails_have_is_explained_in_one_line_for_each_reason(tmp_path: Path) -> None:
+    jails = "".join(
+        f"[j{n}]\nlogpath = /x\nenabled = true\nfilter = sshd\nmaxmatches = 1\n" for n in range(40)
+    )
+    loaded = config(tmp_path, f"[DEFAULT]\nbackend = auto\n{jails}")
+    assert len(loaded.jails) == 40
+    assert [str(problem) for problem in loaded.problems] == [
+        (
+            "jail.conf:2: backend (DEFAULT), logpath (j0, j1, j2, j3, j4 and 35 more)"
+            " are ignored because f2b reads the journal and nothing else"
+        ),
+        "jail.conf:7: maxmatches (j0, j1, j2, j3, j4 and 35 more) is ignored because the journal keeps the lines",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("backend", "named"),
+    [
+        ("systemd[journalpath=/var/log/journal/remote]", "journalpath=/var/log/journal/remote"),
+        ('systemd[rotated=on, namespace="*"]', "namespace=*"),
+        ("systemd[journalfiles=/x/system.journal]", "journalfiles=/x/system.journal"),
+    ],
+)
+def test_a_jail_that_wants_another_journal_is_refused(
+    tmp_path: Path, backend: str, named: str
+) -> None:
+    assert problems(tmp_path, f"backend = {backend}")[:1] == [
+        (
+            f"error: jail.conf:3: backend names a journal of its own, {named}"
+            " (write journal = into f2b.conf: one journal is read for all jails)"
+        )
+    ]
+
+
+@pytest.mark.parametrize("option", ["enabled", "filter", "backend", "bantime"])
+def test_an_undefined_interpolation_keeps_one_jail_out(tmp_path: Path, option: str) -> None:
+    text = f"[bad]\n{option} = %(none)s\n[sshd]\nenabled = true\n"
+    on = text if option == "enabled" else text.replace("[sshd]", "enabled = true\n[sshd]")
+    files: dict[str, str | bytes] = {"filter.d/bad.conf": SSHD}
+    loaded = config(tmp_path, on, files)
+    assert [jail.name for jail in loaded.jails] == ["sshd"]
+    assert [str(problem) for problem in loaded.problems if problem.severity is Severity.ERROR] == [
+        "jail.conf:2: %(none)s is not defined (seen from [bad])"
+    ]
+    if option != "enabled":
+        off = config(tmp_path, text)
+        assert ([jail.name for jail in off.jails], off.problems) == (["sshd"], ())
 
 
 def test_a_variable_of_the_admin_is_no_unknown_option(tmp_path: Path) -> None:

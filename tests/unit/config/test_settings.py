@@ -39,36 +39,6 @@ def test_no_name_stands_twice_in_a_place() -> None:
     assert len({(row.name, row.where) for row in SETTINGS}) == len(SETTINGS)
 
 
-# What fail2ban's manual names for jail.conf and fail2ban.conf.
-@pytest.mark.parametrize(
-    ("where", "names"),
-    [
-        (
-            Where.JAIL,
-            (
-                "enabled filter mode backend logpath skip_if_nologs systemd_if_nologs maxretry "
-                "findtime bantime maxmatches bantime.increment bantime.factor bantime.formula "
-                "bantime.multipliers bantime.maxtime bantime.rndtime bantime.overalljails ignoreip "
-                "ignoreself ignorecommand ignorecache datepattern logencoding "
-                "logtimezone action banaction banaction_allports action_ action_mw action_mwl "
-                "action_xarf action_cf_mwl action_blocklist_de action_abuseipdb port protocol chain "
-                "destemail sender mta fail2ban_agent"
-            ),
-        ),
-        (Where.FILTER, "failregex ignoreregex prefregex journalmatch maxlines usedns"),
-        (
-            Where.DAEMON,
-            (
-                "loglevel logtarget syslogsocket socket pidfile allowipv6 dbfile dbmaxmatches "
-                "dbpurgeage stacksize"
-            ),
-        ),
-    ],
-)
-def test_every_option_of_fail2ban_is_known(where: Where, names: str) -> None:
-    assert set(names.split()) <= set(settings(where))
-
-
 def test_nearest() -> None:
     assert nearest("bantim", ["bantime", "port"]) == "did you mean bantime?"
     assert nearest("xyzzy", ["bantime", "port"]) == ""

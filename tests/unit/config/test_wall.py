@@ -54,6 +54,18 @@ ALLPORTS = WallSettings(protocols=("tcp",), blocktype=Blocktype.REJECT)
         ("action = nftables-multiport", MULTIPORT),
         ('action = %(banaction)s[port="%(port)s", chain="<known/chain>"]', MULTIPORT),
         ("action =", OURS),
+        ("banaction = iptables[type=oneport]", MULTIPORT),
+        ("banaction = iptables-multiport-log", MULTIPORT),
+        (
+            "action = nftables-multiport[protocol=tcp]\n  nftables-multiport[port=53,protocol=udp]",
+            WallSettings(
+                ports=((22, 22), (53, 53)), protocols=("tcp", "udp"), blocktype=Blocktype.REJECT
+            ),
+        ),
+        (
+            "action = nftables-multiport\n  nftables-allports[protocol=all]",
+            WallSettings(blocktype=Blocktype.REJECT),
+        ),
     ],
 )
 def test_wall(tmp_path: Path, options: str, wall: WallSettings) -> None:
