@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from f2b.config.effective import effective_daemon, effective_jails
+from f2b.config.files import Files
 from f2b.config.load import load, load_filter
 from f2b.config.spec import parse, split
 from f2b.errors import F2bError
@@ -68,6 +70,17 @@ def test_a_load_ends_in_a_config_or_an_f2b_error(root: Path, tree: dict[str, byt
         except F2bError:
             return
         assert all(str(problem) for problem in loaded.problems)
+
+
+@settings(deadline=None)
+@given(TREES)
+def test_what_is_in_effect_is_shown_or_an_f2b_error(root: Path, tree: dict[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory(dir=root) as name:
+        files = Files(write(Path(name), tree))
+        with suppress(F2bError):
+            effective_daemon(files)
+        with suppress(F2bError):
+            assert all(str(error) for jail in effective_jails(files) for error in jail.errors)
 
 
 @settings(deadline=None)
