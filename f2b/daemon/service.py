@@ -29,6 +29,7 @@ from f2b.daemon.purge import purge
 from f2b.daemon.recorder import Recorder
 from f2b.daemon.requests import Desk
 from f2b.decide.engine import Engine
+from f2b.decide.holds import Holds
 from f2b.decide.ignore import IgnoreList
 from f2b.detect.session import LIFETIME
 from f2b.errors import Exit, F2bError
@@ -87,6 +88,7 @@ class Service:
             self._engine, self._recorder, self._enforcer, self._catch_ups, self._events
         )
         self._position = Position(None, 0.0)
+        self._holds = Holds()
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -133,7 +135,7 @@ class Service:
     async def _stop(self, *, lift: bool) -> None:
         await self._catch_ups.stop()
         if self._position.cursor:
-            self._spawn(self._recorder.record(Batch(position=self._position)))
+            self._spawn(self._recorder.record(Batch(position=self._safe())))
             await asyncio.sleep(0)
         written = await self._recorder.finish(STOP)
         await self._enforcer.settled(STOP)
@@ -231,13 +233,18 @@ class Service:
         decisions += self._engine.tick(now)
         if any(isinstance(decision, Found) for decision in decisions):
             self._candidate = time.monotonic()
-        behind = self._position.cursor is not None and self._position != self._recorder.committed
+        safe = self._safe()
+        behind = self._position.cursor is not None and safe != self._recorder.committed
         if decisions or (behind and time.monotonic() - self._followed > FOLLOW_UP):
             self._followed = time.monotonic()
-            await self._carry_out(decisions, self._position)
+            await self._carry_out(decisions, safe)
         elif entries:
             await asyncio.sleep(0)
         return bool(decisions or entries)
+
+    def _safe(self) -> Position:
+        """How far everything is decided: a restart reads on from there."""
+        return self._holds.oldest() or self._position
 
     async def _carry_out(
         self, decisions: Sequence[Decision], position: Position | None = None

@@ -78,12 +78,12 @@ class Engine:
         return min((time for time in times if time is not None), default=None)
 
     def count(self, jail: Jail, failure: Failure, now: float) -> list[Decision]:
-        """Decide on a failure, and on what the ban it may cause means for jails that count bans (recidive)."""
-        if jail.settings.ignoreself and self.own.covers(failure.address):
-            jail.passed += 1
-            return []
-        if jail.ignored.covers(failure.address):
-            jail.passed += 1
+        """Decide on a failure, and on what the ban it may cause means for jails that count bans (recidive).
+
+        One that had to wait comes here late, with its entry's own time and cursor. One that an earlier run has stored
+        decides nothing.
+        """
+        if self.lets_off(jail, failure):
             return []
         if failure.time > max(now, self._newest) + FUTURE:
             failure = replace(failure, time=now)
@@ -94,6 +94,15 @@ class Engine:
             if isinstance(decision, Banned) and jail.settings.filter.feed is not Feed.BANS:
                 decisions += self._recidive(decision, failure, now)
         return decisions
+
+    def lets_off(self, jail: Jail, failure: Failure) -> bool:
+        """Say whether there is nothing to decide: it was decided on before, or the address is ignored."""
+        if jail.seen and jail.repeats(failure):
+            return True
+        own = jail.settings.ignoreself and self.own.covers(failure.address)
+        ignored = own or jail.ignored.covers(failure.address)
+        jail.passed += ignored
+        return ignored
 
     def tick(self, now: float) -> list[Decision]:
         """The bans whose time is over. A clock that is behind the newest failure is wrong, and lifts nothing."""
