@@ -17,7 +17,7 @@ from f2b.decide.holds import Holds
 from f2b.detect.budget import QUARANTINE, Regex
 from f2b.detect.search import Take
 from f2b.model import Decision, Entry, Position
-from f2b.protocol import QuarantineRow
+from f2b.protocol import QuarantineRow, SlowLaneRow
 
 SLICE = 0.01
 """Seconds until others have their turn; with the budget of the last entry this stays below 50 ms."""
@@ -97,6 +97,14 @@ class Pace:
             for name, place in self._places(regex)
             if name == jail
         ]
+
+    def slow(self, jail: str) -> SlowLaneRow:
+        lane = self.lane
+        return SlowLaneRow(
+            quarantined=self.quarantined(jail),
+            waiting=lane.waiting(jail),
+            not_judged=lane.dropped[jail] + lane.unjudged[jail],
+        )
 
     def _places(self, regex: Regex) -> list[tuple[str, str]]:
         return [

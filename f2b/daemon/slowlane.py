@@ -40,7 +40,7 @@ class _Waiting(NamedTuple):
 
 
 class SlowLane:
-    """`dropped` counts entries by jail for which there was no room, `unjudged` those that no deadline was enough for."""
+    """Counts entries by jail: `dropped` had no room, for `unjudged` no deadline was enough."""
 
     def __init__(self, answered: Answered, complain: Callable[[str], None]) -> None:
         self._answered = answered

@@ -1,7 +1,8 @@
 """All jails together: an entry in, decisions out. Plain functions of the state, the entry and the time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from f2b.addresses import Offender
@@ -19,6 +20,8 @@ OWN_UNIT = b"f2b.service"
 
 FUTURE = 1.0
 """Seconds that an entry may be ahead of the clock before its time is clipped."""
+
+Find = Callable[[Entry], Failure | None]
 
 
 class Asked(NamedTuple):
@@ -53,7 +56,7 @@ class Engine:
         self.guard.begin()
         decisions: list[Decision] = []
         for jail in self._readers(entry):
-            failure = self._find(jail, entry)
+            failure = self._look(jail, entry)
             if failure is not None:
                 decisions += self.count(jail, failure, now)
         return decisions
@@ -62,14 +65,14 @@ class Engine:
         """Rebuild the filters' session memory from an entry that was decided on before."""
         self.guard.begin()
         for jail in self._readers(entry):
-            self._find(jail, entry, warm=True)
+            self._look(jail, entry, warm=True)
 
     def late(self, asked: Asked, take: Take | None, now: float) -> list[Decision]:
         """Go on with an entry whose regexes took long. A filter that is gone by now has its past read anew."""
         jail = self.jails.get(asked.jail)
         if jail is None or jail.filter is not asked.filter:
             return []
-        failure = jail.filter.late(asked.question, take, asked.entry)
+        failure = _find(jail, asked.entry, partial(jail.filter.late, asked.question, take))
         return self.count(jail, failure, now) if failure and not asked.warm else []
 
     def oldest_session(self) -> float | None:
@@ -200,15 +203,19 @@ class Engine:
             for decision in self.count(jail, again, now)
         ]
 
-    def _find(self, jail: Jail, entry: Entry, *, warm: bool = False) -> Failure | None:
+    def _look(self, jail: Jail, entry: Entry, *, warm: bool = False) -> Failure | None:
         filter_ = jail.filter
         filter_.guard = self.guard
-        try:
-            failure = filter_.find(entry)
-        except Exception as error:  # noqa: BLE001 - else the entry would stop all jails, at every start again
-            jail.bug = f"{error!r} at journal entry {entry.cursor}"
-            return None
+        failure = _find(jail, entry)
         if filter_.questions:
             self.asked += [Asked(jail.name, filter_, entry, q, warm) for q in filter_.questions]
             filter_.questions.clear()
         return failure
+
+
+def _find(jail: Jail, entry: Entry, find: Find | None = None) -> Failure | None:
+    try:
+        return (find or jail.filter.find)(entry)
+    except Exception as error:  # noqa: BLE001 - else the entry would stop all jails, at every start again
+        jail.bug = f"{error!r} at journal entry {entry.cursor}"
+        return None

@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 from f2b.detect.session import LIFETIME
 
-
 CEILING = 65536
 """Characters that the lines may have together: maxlines long lines would cost a regex too much."""
 

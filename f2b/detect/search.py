@@ -35,7 +35,12 @@ class Searcher:
     """The regexes by their places: the failregexes, then the ignoreregexes, and prefregex last."""
 
     def __init__(
-        self, fail: Sequence[Regex], ignore: Sequence[Regex], prefix: Regex | None, *, several: bool
+        self,
+        fail: Sequence[Regex],
+        ignore: Sequence[Regex],
+        prefix: Regex | None,
+        *,
+        several: bool,
     ) -> None:
         self._fail = tuple(enumerate(fail))
         self._ignore = tuple(enumerate(ignore, len(fail)))
@@ -53,7 +58,11 @@ class Searcher:
         """Raises FilterError when a regex cannot be used."""
         several = settings.maxlines > 1
         plain = partial(compile_regex, names=raw_names, multiline=several)
-        prefix = Regex(plain(settings.prefregex), settings.prefregex.origin) if settings.prefregex else None
+        prefix = (
+            Regex(plain(settings.prefregex), settings.prefregex.origin)
+            if settings.prefregex
+            else None
+        )
         known = tuple(prefix.pattern.groupindex) if prefix else ()
         fail = [
             Regex(compile_failregex(text, known, names=raw_names, multiline=several), text.origin)
@@ -62,9 +71,7 @@ class Searcher:
         ignore = [Regex(plain(text), text.origin) for text in settings.ignoreregex]
         return cls(fail, ignore, prefix, several=several)
 
-    def ask(
-        self, text: str, guard: Guard, passed: Collection[int] = ()
-    ) -> Take | Question | None:
+    def ask(self, text: str, guard: Guard, passed: Collection[int] = ()) -> Take | Question | None:
         """The first failregex that takes the text; or what is left to ask, when that would take too long here."""
         if guard.over or any(regex.out for regex in self._decisive):
             return Question(text)
