@@ -95,10 +95,11 @@ class SlowLane:
                     if died.at not in searcher.optional:
                         break
                 else:
-                    self.unjudged[asked.jail] += take is None and question != asked.question
-                    return take
+                    if take is not None or question == asked.question:
+                        return take
+                    break
         self.unjudged[asked.jail] += 1
-        return None
+        return nobody_knows(question)
 
     async def _next(self) -> _Waiting:
         while True:
@@ -123,6 +124,11 @@ class SlowLane:
                     f"[{jail}] {number} lines not judged: regexes took too long for too many of them"
                 )
             self._untold.clear()
+
+
+def nobody_knows(question: Question) -> Take:
+    """Counts as nothing, and the lines of a ring are gone: with the next line they would be as slow again."""
+    return Take(-1, {}, tuple(range(len(question.lines))), ignored=True)
 
 
 class _Died(Exception):  # noqa: N818

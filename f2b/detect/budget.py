@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from f2b.config.settings import NOWHERE
 from f2b.errors import Origin
 
-BUDGET = 0.03
+BUDGET = 0.025
 """Seconds of CPU time that an entry may take, for all regexes of all jails together."""
 STRIKES = 3
 QUARANTINE = 600.0
