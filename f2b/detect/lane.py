@@ -63,7 +63,7 @@ def _say(answer: dict[str, Any] | None) -> None:
 def main() -> None:
     """Serve until standard input ends."""
     with contextlib.suppress(OSError):  # the sandbox may forbid it
-        os.nice(10)
+        os.nice(5)
     filters: dict[int, Searcher] = {}
     watch = _Watch()
     for line in sys.stdin:
