@@ -21,6 +21,8 @@ from f2b.decide.engine import Asked
 from f2b.detect import lane
 from f2b.detect.search import Question, Searcher, Take
 
+DEADLINE = 0.25
+"""Seconds of CPU time for one regex on one text."""
 CEILING = 1000
 """Entries that may wait for each jail."""
 IDLE = 30.0
@@ -155,7 +157,7 @@ class _Child:
         if searcher not in self._known:
             self._known[searcher] = next(self._numbers)
             lines.append({"filter": self._known[searcher], **lane.described(searcher)})
-        asked = {"text": question.text, "passed": question.passed}
+        asked = {"text": question.text, "passed": question.passed, "deadline": DEADLINE}
         lines.append({"filter": self._known[searcher], **asked})
         try:
             return await asyncio.wait_for(_answer(process, lines), PATIENCE)

@@ -73,7 +73,7 @@ class Searcher:
 
     def ask(self, text: str, guard: Guard, passed: Collection[int] = ()) -> Take | Question | None:
         """The first failregex that takes the text; or what is left to ask, when that would take too long here."""
-        if guard.over or any(regex.out for regex in self._decisive):
+        if guard.over or (guard.quarantined and any(regex.out for regex in self._decisive)):
             return Question(text)
         try:
             take = self._ask(text, guard, passed)
@@ -117,8 +117,9 @@ class Searcher:
     def _first(
         self, content: str, guard: Guard, passed: Collection[int]
     ) -> tuple[int, re.Match[str]] | None:
+        choosy = passed or guard.quarantined
         for number, regex in self._fail:
-            if regex.out or number in passed:
+            if choosy and (regex.out or number in passed):
                 continue
             guard.running = regex
             if (match := regex.search(content)) is not None:

@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+import re
 import signal
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,13 +19,19 @@ from f2b.daemon.pace import Pace
 from f2b.decide.engine import Engine
 from f2b.decide.holds import Holds
 from f2b.decide.jail import Jail
-from f2b.detect.budget import Regex
-from f2b.model import Decision, Entry, Found, Position
+from f2b.detect.budget import BUDGET, COST, Regex
+from f2b.model import Decision, Found, Position
 from tests.support.hostile import TRAPS, Trap
 from tests.unit.decide.making import HERE, entry, jail, located
 
+FIBONACCI = r"(?:x|xx)*!"
 BEFORE = Position("c0", 0.0)
 DOMINO = TRAPS["domino"]
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slowlane, "DEADLINE", 0.05)
 
 
 class Loop:
@@ -362,21 +371,79 @@ def test_a_quarantine_is_spoken_of_once_and_never_in_the_attackers_words(
     assert "user user" not in said
 
 
-def test_a_slice_ends_while_there_is_more() -> None:
-    """Others have their turn: each of these lines takes less than the budget, all together would take a second."""
-    slow = r"(?:x|xx)*!"
+def within_budget() -> str:
+    """A message that keeps FIBONACCI busy for half the budget on this machine: each x more takes 1.6 times as long."""
+    search = re.compile(FIBONACCI).search
+    message = "x" * 15
+    while True:
+        before = time.thread_time()
+        search(message)
+        if time.thread_time() - before > BUDGET / 3:
+            return message
+        message += "x"
+
+
+def test_a_flood_of_lines_within_the_budget_ends_in_quarantine_too() -> None:
     loop = Loop(jail(filter=FilterSettings(
-        name="x", failregex=located(f"{slow} <HOST>"), journalmatch=located("_COMM=a"),
+        name="x", failregex=located(f"{FIBONACCI} <HOST>"), journalmatch=located("_COMM=a"),
     ), maxretry=9))  # fmt: skip
-    lines = [(entry("x" * 22, float(at)), False) for at in range(250)]
+    message = within_budget()
 
     async def body() -> None:
-        slices: list[Entry | None] = []
-        while lines:
-            fed = loop.pace.feed(lines, BEFORE, 2000.0)
-            slices.append(fed.last)
-            del lines[: fed.entries]
-        assert len(slices) > 10
-        assert slices[-1] == Entry(f"{'x' * 22}@249.0", 249.0, entry("x" * 22, 249.0).fields)
+        before = time.thread_time()
+        loop.feed(*[message] * 1000)
+        assert first_regex(loop).out
+        assert time.thread_time() - before < 3 * COST
+        assert len(loop.holds) > 500
 
     run(loop, body)
+
+
+def test_a_slice_ends_while_there_is_more() -> None:
+    """Others have their turn: each of these lines takes less than the budget, all together would take a second."""
+    loop = Loop(jail(filter=FilterSettings(
+        name="x", failregex=located(f"{FIBONACCI} <HOST>"), journalmatch=located("_COMM=a"),
+    ), maxretry=9))  # fmt: skip
+    message = within_budget()
+    lines = [(entry(message, float(at)), False) for at in range(50)]
+
+    async def body() -> None:
+        slices = []
+        while lines:
+            fed = loop.pace.feed(lines, BEFORE, 2000.0)
+            assert fed.last == lines[fed.entries - 1][0]
+            slices.append(fed.entries)
+            del lines[: fed.entries]
+        assert max(slices) < 10
+
+    run(loop, body)
+
+
+# --- what Python does not promise ---
+
+
+def test_ticks_harm_no_worker_thread(tmp_path: Path) -> None:
+    """The store commits while regexes run: the signal goes to the main thread alone."""
+    loop = Loop(trapped(DOMINO))
+    blocked: list[bool] = []
+
+    def write() -> None:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        blocked.append(signal.SIGVTALRM in mask)
+        with closing(sqlite3.connect(tmp_path / "db")) as db:
+            db.execute("CREATE TABLE numbers (n)")
+            for number in range(60):
+                with db:
+                    db.execute("INSERT INTO numbers VALUES (?)", (number,))
+
+    async def body() -> None:
+        writing = asyncio.create_task(asyncio.to_thread(write))
+        while not writing.done():
+            first_regex(loop).out = False
+            loop.guard.quarantined.clear()
+            loop.feed(DOMINO.hostile)
+            await asyncio.sleep(0)
+        await writing
+
+    run(loop, body)
+    assert blocked == [True]

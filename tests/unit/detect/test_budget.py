@@ -1,6 +1,8 @@
 """What regexes may cost: strikes, quarantine, and searches that can be interrupted."""
 
 import re
+import signal
+import time
 
 import pytest
 from hypothesis import given
@@ -19,7 +21,9 @@ from f2b.detect.budget import (
     anchored,
     searching,
 )
+from f2b.detect.failregex import compile_regex
 from tests.support.hostile import TRAPS
+from tests.unit.decide.making import located
 
 TICK = 0.005
 
@@ -155,7 +159,21 @@ def test_the_cost_of_long_ago_is_forgotten() -> None:
 
 # --- searches ---
 
-PATTERNS = ["a", "a*?b", "^a|b", "(?<=a)b", r"\bb", "b$", "", "(?m)^b", r"(a|b)\1", "^a", "(?!a)."]
+PATTERNS = [
+    "a",
+    "a*?b",
+    "^a|b",
+    "(?<=a)b",
+    r"\bb",
+    "b$",
+    "",
+    "(?m)^b",
+    r"(a|b)\1",
+    "^a",
+    "(?!a).",
+    "(?i)A",
+    "(?x) b # a",
+]
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -188,3 +206,23 @@ def test_the_traps_are_real(name: str) -> None:
     assert len(trap.hostile) <= 4096
     assert len(trap.matching) <= 4096
     assert trap.ordinary.endswith("192.0.2.7")
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_a_search_can_be_interrupted_on_every_python(name: str) -> None:
+    """By a signal that comes while it runs: with Python 3.11.2 a search may be deaf for seconds."""
+    search = searching(compile_regex(located(TRAPS[name].failregex)[0]))
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.02)
+    try:
+        began = time.thread_time()
+        with pytest.raises(TimeoutError):
+            search(f"server a: {TRAPS[name].hostile}\n")
+        assert time.thread_time() - began < 0.2
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
