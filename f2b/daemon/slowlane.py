@@ -174,7 +174,8 @@ class _Child:
                 raise _Died(None) from None
             raise died from None
         except BaseException:
-            process.kill()  # else it would answer the next question with this one's answer
+            self._process = None  # else it would answer the next question with this one's answer
+            process.kill()
             raise
 
     async def end(self) -> None:

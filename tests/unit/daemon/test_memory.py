@@ -10,6 +10,7 @@ import pytest
 
 from f2b.addresses import parse
 from f2b.config.load import Config
+from f2b.config.settings import Counting
 from f2b.daemon import purge as module
 from f2b.daemon.catchup import CatchUps
 from f2b.daemon.events import Events, Level
@@ -176,6 +177,15 @@ def test_failures_that_no_window_reaches_are_forgotten(store: Store) -> None:
     sshd = jail(findtime=2 * DAY)
     stored(store, fail(sshd, A, 1000, 1000 + DAY))
     forget(store, sshd, 60, 1000 + 2 * DAY + 301)
+    assert [time for _, time in store.failures("sshd", 1e9, 1e9)] == [1000 + DAY]
+
+
+def test_failures_that_an_estimate_still_looks_back_to_are_kept(store: Store) -> None:
+    sshd = jail(findtime=DAY, counting=Counting.ESTIMATE)
+    stored(store, fail(sshd, A, 1000, 1000 + DAY))
+    forget(store, sshd, 60, 1000 + 4 * DAY)
+    assert len(list(store.failures("sshd", 1e9, 1e9))) == 2
+    forget(store, sshd, 60, 1000 + 4 * DAY + 301)
     assert [time for _, time in store.failures("sshd", 1e9, 1e9)] == [1000 + DAY]
 
 

@@ -160,20 +160,8 @@ def test_the_cost_of_long_ago_is_forgotten() -> None:
 # --- searches ---
 
 PATTERNS = [
-    "a",
-    "a*?b",
-    "^a|b",
-    "(?<=a)b",
-    r"\bb",
-    "b$",
-    "",
-    "(?m)^b",
-    r"(a|b)\1",
-    "^a",
-    "(?!a).",
-    "(?i)A",
-    "(?x) b # a",
-]
+    "a", "a*?b", "^a|b", "(?<=a)b", r"\bb", "b$", "", "(?m)^b", r"(a|b)\1", "^a", "(?!a).", "(?i)A", "(?x) b # a",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
