@@ -71,6 +71,7 @@ def _words(filter_: FilterSettings) -> tuple[object, ...]:
         filter_.reading.value,
         filter_.prefregex and filter_.prefregex.text,
         filter_.maxlines,
+        filter_.maxlength,
         "names" if filter_.usedns.looks_up else filter_.usedns.value,
         *(tuple(line.text for line in lines) for lines in lists),
     )

@@ -93,6 +93,7 @@ class FilterFile:
             reading=self._parsed(texts, "reading") or self._usual_reading(failregex, prefregex),
             maxlines=self._parsed(texts, "maxlines"),
             maxsessions=self._parsed(texts, "maxsessions"),
+            maxlength=self._parsed(texts, "maxlength"),
             usedns=self._parsed(texts, "usedns"),
         )
 

@@ -61,6 +61,7 @@ class FilterSettings:
     reading: Reading = Reading.BUILT
     maxlines: int = 1
     maxsessions: int = 10_000
+    maxlength: int = 4096
     usedns: UseDns = UseDns.NO
 
 

@@ -5,20 +5,28 @@ yield to live entries, has a filter of its own, and leaves out what the store al
 """
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from f2b.config.diff import fingerprint
+from f2b.daemon.pace import SLICE as TURN
+from f2b.daemon.pace import Pace
 from f2b.daemon.recorder import Recorder
-from f2b.decide.engine import Engine
+from f2b.decide.engine import Engine, Slow
 from f2b.decide.jail import Jail
+from f2b.detect.budget import Guard
 from f2b.detect.filter import Filter
+from f2b.detect.search import Take
 from f2b.journal.match import union
 from f2b.journal.reader import JournalReader, reached
 from f2b.model import Decision, Entry, Failure, Position, Suspect
 from f2b.store import Batch, Store
 
 SLICE = 200
-"""Entries between two yields: a few milliseconds."""
+"""Entries read at a time: a few milliseconds."""
+QUESTIONS = 1000
+"""How many entries of a past may be slow; those beyond are not judged."""
 
 Settle = Callable[[Jail, Sequence[Failure | Suspect]], Awaitable[list[Failure]]]
 """Ask whom must be asked; what counts in the end."""
@@ -29,9 +37,15 @@ class CatchUps:
     """Owns the catch-ups under way. `progress` has the share that is read, by jail."""
 
     def __init__(
-        self, recorder: Recorder, store: Store, settle: Settle, clock: Callable[[], float]
+        self,
+        recorder: Recorder,
+        store: Store,
+        settle: Settle,
+        clock: Callable[[], float],
+        pace: Pace,
     ) -> None:
         self._recorder = recorder
+        self._pace = pace
         self._store = store
         self._settle = settle
         self._clock = clock
@@ -55,7 +69,9 @@ class CatchUps:
         for jail in jails:
             if jail.match is None or known.get(jail.name) == fingerprint(jail.settings):
                 continue
-            past = _Past(jail, source, self._clock() - jail.settings.findtime, boundary)
+            past = _Past(
+                jail, source, self._clock() - jail.settings.findtime, boundary, engine.guard
+            )
             work = self._catch_up(jail, past, engine, carry_out)
             self._tasks[jail.name] = asyncio.get_running_loop().create_task(work)
 
@@ -81,7 +97,7 @@ class CatchUps:
         self.progress[jail.name] = 0.0
         try:
             past.open()
-            while (failures := past.read()) is not None:
+            while (failures := await self._read(past)) is not None:
                 # What waits for a store that does not answer is not known to it yet.
                 while self._recorder.degraded:
                     await asyncio.sleep(1)
@@ -96,6 +112,20 @@ class CatchUps:
         finally:
             past.close()
             self.progress.pop(jail.name, None)
+
+    async def _read(self, past: "_Past") -> list[Failure | Suspect] | None:
+        """The failures of a slice, those of slow regexes too: here there is time to wait for them."""
+        with self._pace.armed():
+            failures = past.read()
+        late: list[Failure | Suspect] = []
+        while (asked := past.next_asked()) is not None:
+            take = await self._pace.lane.ask(asked)
+            with self._pace.armed():
+                found = past.late(asked, take)
+            late += [found] if found is not None else []
+        self._pace.lane.dropped[past.jail] += past.lost
+        past.lost = 0
+        return failures if failures is None else [*failures, *late]
 
     async def _fresh(self, jail: Jail, found: Sequence[Failure | Suspect]) -> list[Failure]:
         """What counts and no earlier run has stored: a repeated catch-up counts nothing twice."""
@@ -122,10 +152,19 @@ class CatchUps:
 class _Past:
     """The entries of one jail between two points in time, as failures."""
 
-    def __init__(self, jail: Jail, source: str, start: float, boundary: Position) -> None:
+    def __init__(
+        self, jail: Jail, source: str, start: float, boundary: Position, guard: Guard
+    ) -> None:
         assert jail.match is not None
         self._match = jail.match
+        self.jail = jail.name
         self._filter = Filter(jail.settings.filter)
+        self._filter.searcher = jail.filter.searcher  # what is quarantined there is so here
+        self._filter.guard = guard
+        self._entries: deque[tuple[Entry, bool]] = deque()
+        self._asked: deque[Slow] = deque()
+        self._slow = self.lost = 0
+        self._read = start
         self._start = start
         self._boundary = boundary
         self._reader = JournalReader(source, union([jail.match]))
@@ -139,20 +178,49 @@ class _Past:
 
     def read(self) -> list[Failure | Suspect] | None:
         """The failures of the next slice; None at the end."""
-        entries = self._reader.read(SLICE)
-        if not entries or self._beyond(entries[0][0]):
+        if not self._entries:
+            self._entries.extend(self._reader.read(SLICE))
+        if not self._entries or self._beyond(self._entries[0][0]):
             return None
         failures: list[Failure | Suspect] = []
-        for entry, warm in entries:
-            if self._beyond(entry):
-                break
-            failure = self._filter.find(entry) if self._match.fits(entry.fields) else None
+        end = time.monotonic() + TURN
+        while self._entries and time.monotonic() < end and not self._beyond(self._entries[0][0]):
+            entry, warm = self._entries.popleft()
+            self._read = entry.time
+            failure = self._find(entry, warm=warm)
             if failure is not None and not warm:
                 failures.append(failure)
         span = self._boundary.time - self._start
         if span > 0:
-            self.progress = min(1.0, max(0.0, (entries[-1][0].time - self._start) / span))
+            self.progress = min(1.0, max(0.0, (self._read - self._start) / span))
         return failures
+
+    def next_asked(self) -> Slow | None:
+        """What the regexes of the last slice could not say in time, one after the other."""
+        return self._asked.popleft() if self._asked else None
+
+    def late(self, asked: Slow, take: Take | None) -> Failure | Suspect | None:
+        self._filter.guard.begin()
+        failure = self._filter.late(asked.question, take, asked.entry)
+        self._gather(asked.entry, warm=asked.warm)
+        return None if asked.warm else failure
+
+    def _find(self, entry: Entry, *, warm: bool) -> Failure | Suspect | None:
+        if not self._match.fits(entry.fields):
+            return None
+        self._filter.guard.begin()
+        failure = self._filter.find(entry)
+        self._gather(entry, warm=warm)
+        return failure
+
+    def _gather(self, entry: Entry, *, warm: bool) -> None:
+        for question in self._filter.questions:
+            self._slow += 1
+            if self._slow <= QUESTIONS:
+                self._asked.append(Slow(self.jail, self._filter, entry, question, warm))
+            else:
+                self.lost += 1
+        self._filter.questions.clear()
 
     def _beyond(self, entry: Entry) -> bool:
         return reached(entry.cursor, entry.time, self._boundary)

@@ -26,6 +26,7 @@ from f2b.daemon.exempt import Exempt
 from f2b.daemon.health import Health
 from f2b.daemon.notify import Notifier
 from f2b.daemon.own import Own
+from f2b.daemon.pace import Pace
 from f2b.daemon.purge import purge_or_warn
 from f2b.daemon.questions import Questions
 from f2b.daemon.recorder import Recorder
@@ -41,7 +42,6 @@ from f2b.protocol import DaemonStatus
 from f2b.store import Batch, Store
 
 BATCH = 250
-"""Entries decided on before the loop yields: some ten milliseconds."""
 EAGER, IDLE, QUIET = 0.01, 0.25, 1.0
 """Seconds between two looks at the journal: with a failure in the last minute, without, and latency = quiet."""
 ATTENTION = 60.0
@@ -88,10 +88,20 @@ class Service:
         self._questions = Questions(
             self._engine, self._holds, self._events, self._carry_out, time.time
         )
+        self._pace = Pace(
+            self._engine,
+            self._holds,
+            self._events,
+            self._carry_out,
+            self._questions.settle,
+            time.time,
+        )
         self._exempt = Exempt(
             self._engine, self._carry_out, self._enforcer.rebuild, self._events.warning, time.time
         )
-        self._catch_ups = CatchUps(self._recorder, self._store, self._questions.settle, time.time)
+        self._catch_ups = CatchUps(
+            self._recorder, self._store, self._questions.settle, time.time, self._pace
+        )
         self._health = Health(
             self._engine,
             self._recorder,
@@ -99,6 +109,7 @@ class Service:
             self._catch_ups,
             self._questions,
             self._events,
+            self._pace,
         )
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,6 +130,8 @@ class Service:
         stored = self._store.position()
         self._position = stored or Position(None, time.time())
         self._spawn(self._recorder.run())
+        self._pace.start()
+        self._spawn(self._pace.lane.run())
         control = self._control()
         await control.start()  # first, since a socket in use means that nothing must be touched
         built = False
@@ -186,6 +199,7 @@ class Service:
             reload=self._reload,
             status=self._status,
             progress=self._catch_ups.progress,
+            slow=self._pace.slow,
             clock=time.time,
         )
         return Control(
@@ -232,31 +246,30 @@ class Service:
             self._events.error(self._trouble or "the journal can be read again")
 
     async def _decide(self, entries: Sequence[tuple[Entry, bool]]) -> bool:
-        """Say whether there was anything to decide."""
-        now = time.time()
-        decisions: list[Decision] = []
-        last = None
-        before = self._position
-        for entry, warm in entries:
-            if warm:
-                self._engine.warm(entry)
-            else:
-                decisions += self._engine.feed(entry, now)
-                last = entry
-        if last is not None:
-            self._position = Position(last.cursor, last.time, self._engine.oldest_session())
-        decisions += self._questions.take(before, now)
-        decisions += self._engine.tick(now)
-        if any(isinstance(decision, Found) for decision in decisions):
-            self._candidate = time.monotonic()
-        safe = self._safe()
-        behind = self._position.cursor is not None and safe != self._recorder.committed
-        if decisions or (behind and time.monotonic() - self._followed > FOLLOW_UP):
-            self._followed = time.monotonic()
-            await self._carry_out(decisions, safe)
-        elif entries:
-            await asyncio.sleep(0)
-        return bool(decisions or entries)
+        """Slice by slice; say whether there was anything to decide."""
+        busy = bool(entries)
+        reader = self._reader
+        while True:
+            now, before = time.time(), self._position
+            decisions, last, number = self._pace.feed(entries, before, now)
+            entries = entries[number:]
+            if last is not None:
+                self._position = Position(last.cursor, last.time, self._engine.oldest_session())
+            decisions += self._questions.take(before, now)
+            decisions += self._engine.tick(now)
+            if any(isinstance(decision, Found) for decision in decisions):
+                self._candidate = time.monotonic()
+            busy = busy or bool(decisions)
+            safe = self._safe()
+            behind = self._position.cursor is not None and safe != self._recorder.committed
+            if decisions or (behind and time.monotonic() - self._followed > FOLLOW_UP):
+                self._followed = time.monotonic()
+                await self._carry_out(decisions, safe)
+            elif number:
+                await asyncio.sleep(0)
+            # After a reload another reader may bring the rest again.
+            if not entries or self._stopping.is_set() or self._reader is not reader:
+                return busy
 
     def _safe(self) -> Position:
         """How far everything is decided: a restart reads on from there."""
@@ -358,6 +371,7 @@ class Service:
             self._fed = monotonic
             self._notifier.alive()
             self._notifier.status(self._health.line(self._reader))
+            self._pace.keep_house()
             self._health.tell()
         if monotonic - self._purged > PURGE:
             self._purged = monotonic

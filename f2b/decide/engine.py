@@ -1,12 +1,17 @@
 """All jails together: an entry in, decisions out. Plain functions of the state, the entry and the time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 from f2b.addresses import Offender
 from f2b.config.settings import Feed
 from f2b.decide.ignore import IgnoreList
 from f2b.decide.jail import Jail
+from f2b.detect.budget import Guard
+from f2b.detect.filter import Filter
+from f2b.detect.search import Question, Take
 from f2b.errors import ControlError
 from f2b.model import Banned, Decision, Entry, Failure, Forgiven, Reason, Source, Suspect
 
@@ -15,6 +20,18 @@ OWN_UNIT = b"f2b.service"
 
 FUTURE = 1.0
 """Seconds that an entry may be ahead of the clock before its time is clipped."""
+
+Find = Callable[[Entry], Failure | Suspect | None]
+
+
+class Slow(NamedTuple):
+    """An entry of which a filter could not tell in time what it is. `warm`: it was decided on before."""
+
+    jail: str
+    filter: Filter
+    entry: Entry
+    question: Question
+    warm: bool = False
 
 
 Asked = tuple[Jail, Failure | Suspect]
@@ -32,15 +49,19 @@ class Engine:
         self.own = IgnoreList(own)
         self.entries = 0
         self.clipped = 0
+        self.guard = Guard()
+        self.slow: list[Slow] = []
+        """What took too long to be answered here; whoever can answer it takes it from this list."""
         self.asked: list[Asked] = []
         """What was found and counts only when somebody has been asked; who asks takes it away."""
 
     def feed(self, entry: Entry, now: float) -> list[Decision]:
         """Let every jail whose journalmatch fits look at an entry."""
         self.entries += 1
+        self.guard.begin()
         decisions: list[Decision] = []
         for jail in self._readers(entry):
-            found = _find(jail, entry)
+            found = self._look(jail, entry)
             if found is not None:
                 decisions += self.weigh(jail, found, now)
         return decisions
@@ -57,8 +78,19 @@ class Engine:
 
     def warm(self, entry: Entry) -> None:
         """Rebuild the filters' session memory from an entry that was decided on before."""
+        self.guard.begin()
         for jail in self._readers(entry):
-            _find(jail, entry)
+            self._look(jail, entry, warm=True)
+
+    def late(self, slow: Slow, take: Take | None) -> tuple[Jail, Failure | Suspect] | None:
+        """Go on with an entry whose regexes took long. A filter that is gone by now has its past read anew."""
+        jail = self.jails.get(slow.jail)
+        if jail is None or jail.filter is not slow.filter:
+            return None
+        self.guard.begin()
+        late = partial(jail.filter.late, slow.question, take)
+        found = self._look(jail, slow.entry, late, warm=slow.warm)
+        return None if found is None or slow.warm else (jail, found)
 
     def oldest_session(self) -> float | None:
         """When the oldest that the filters of all jails remember began: a session, or lines for maxlines."""
@@ -203,6 +235,17 @@ class Engine:
             for decision in self.count(jail, again, now)
         ]
 
+    def _look(
+        self, jail: Jail, entry: Entry, find: Find | None = None, *, warm: bool = False
+    ) -> Failure | Suspect | None:
+        filter_ = jail.filter
+        filter_.guard = self.guard
+        found = _find(jail, entry, find)
+        if filter_.questions:
+            self.slow += [Slow(jail.name, filter_, entry, q, warm) for q in filter_.questions]
+            filter_.questions.clear()
+        return found
+
 
 def _let_go(jail: Jail, before: IgnoreList, now: float) -> list[Decision]:
     """End the bans of those who are ignored now and were not before."""
@@ -214,9 +257,9 @@ def _let_go(jail: Jail, before: IgnoreList, now: float) -> list[Decision]:
     ]
 
 
-def _find(jail: Jail, entry: Entry) -> Failure | Suspect | None:
+def _find(jail: Jail, entry: Entry, find: Find | None = None) -> Failure | Suspect | None:
     try:
-        return jail.filter.find(entry)
+        return (find or jail.filter.find)(entry)
     except Exception as error:  # noqa: BLE001 - else the entry would stop all jails, at every start again
         jail.bug = f"{error!r} at journal entry {entry.cursor}"
         return None

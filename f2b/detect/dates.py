@@ -5,6 +5,7 @@ for what fail2ban leaves of a line, and it cuts out the date that stands nearest
 """
 
 import re
+from functools import lru_cache
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|sept\.)"
 _DAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?"
@@ -59,6 +60,7 @@ def find(text: str) -> tuple[int, int] | None:
     return match and match.span()
 
 
+@lru_cache(maxsize=1)  # every jail of an entry asks, and 4 KiB take nearly a millisecond
 def cut(text: str) -> str:
     """The text without that date; nothing is put in its place."""
     match = _DATE.search(text)

@@ -1,21 +1,20 @@
 """A filter: compiled regexes and the memory of lines and open sessions. Entry in, failure or nothing out."""
 
-import re
-from functools import partial
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from f2b.addresses import Family, Offender, is_name, parse, parse_host
 from f2b.config.settings import FilterSettings, UseDns
 from f2b.detect import line
-from f2b.detect.failregex import Groups, captured, compile_failregex, compile_regex
+from f2b.detect.budget import Guard
+from f2b.detect.failregex import Groups
 from f2b.detect.ring import Ring
+from f2b.detect.search import Question, Searcher, Take
 from f2b.detect.session import Merged, Sessions, has_identity
 from f2b.model import Entry, Failure, Suspect
 
 WIDEST = {Family.INET: 8, Family.INET6: 16}
 """No log line may ban more than that: <SUBNET> would take a /0."""
 
-IGNORED: Final[tuple[int, Groups]] = (-1, {})
 """A line that a failregex took and an ignoreregex gave back."""
 
 
@@ -39,17 +38,14 @@ class Filter:
         self.name = settings.name
         self._dns = settings.usedns
         raw_names = raw_names or self._dns is not UseDns.NO
-        several = settings.maxlines > 1
-        compiled = partial(compile_regex, names=raw_names, multiline=several)
-        self._prefix = compiled(settings.prefregex) if settings.prefregex else None
-        known = tuple(self._prefix.groupindex) if self._prefix else ()
-        self._fail = tuple(
-            compile_failregex(regex, known, names=raw_names, multiline=several)
-            for regex in settings.failregex
-        )
-        self._ignore = tuple(compiled(regex) for regex in settings.ignoreregex)
+        self.searcher = Searcher.compiled(settings, raw_names=raw_names)
+        self.guard = Guard()
+        """What bounds the cost of the regexes: one for all filters that work on the same entries."""
+        self.questions: list[Question] = []
+        """What the last entry left open; whoever shares the guard takes it from here."""
+        self._maxlength = settings.maxlength
         self._readings = tuple(
-            (reading, Ring(settings.maxlines) if several else None)
+            (reading, Ring(settings.maxlines) if settings.maxlines > 1 else None)
             for reading in line.READINGS[settings.reading]
         )
         self.sessions = Sessions(settings.maxsessions)
@@ -76,15 +72,37 @@ class Filter:
 
     def hit(self, entry: Entry) -> Hit | None:
         """What the first failregex that matches captures, together with what its session knew."""
+        return self._read(entry, 0)
+
+    def late(self, question: Question, take: Take | None, entry: Entry) -> Failure | None:
+        """What `find` would have said, had the question been answered in time."""
+        _, ring = self._readings[question.reading]
+        if take is not None:
+            counts = _taken(take, ring, question.lines)
+            if take.regex >= 0:
+                hit = self._hit(take, line.head(entry.fields), entry) if counts else None
+                return self.failure(hit, entry) if hit and hit.failed else None
+        hit = self._read(entry, question.reading + 1)
+        return self.failure(hit, entry) if hit and hit.failed else None
+
+    def _read(self, entry: Entry, first: int) -> Hit | None:
+        """Ask in one reading after the other, until something at all matched or there is something to wait for."""
         head = line.head(entry.fields)
-        for reading, ring in self._readings:
-            if found := self._search(reading(head, entry.fields), entry.time, ring):
-                break
-        else:
-            return None
-        if found is IGNORED:
-            return None
-        regex, groups = found
+        for number, (reading, ring) in enumerate(self._readings[first:], first):
+            text = reading(head, entry.fields, self._maxlength)
+            if ring:
+                text = ring.add(text, entry.time)
+            numbers = ring.numbers() if ring else ()
+            found = self.searcher.ask(text, self.guard)
+            if isinstance(found, Question):
+                self.questions.append(found._replace(lines=numbers, reading=number))
+                return None
+            if found is not None:
+                return self._hit(found, head, entry) if _taken(found, ring, numbers) else None
+        return None
+
+    def _hit(self, take: Take, head: str, entry: Entry) -> Hit:
+        regex, groups = take.regex, take.groups
         session = _session_key(groups, head, entry)
         if session is None:  # then <F-NOFAIL> has no effect, as in fail2ban
             user = groups.get("user")
@@ -118,34 +136,12 @@ class Filter:
         times = (self.sessions.oldest(), *rings)
         return min((time for time in times if time is not None), default=None)
 
-    def _search(self, text: str, time: float, ring: Ring | None) -> tuple[int, Groups] | None:
-        """The first failregex that matches, its groups over those of prefregex; None if none does."""
-        if ring:
-            text = ring.add(text, time)
-        groups: Groups = {}
-        content, offset = text, 0
-        if self._prefix is not None:
-            prefix = self._prefix.search(text)
-            if prefix is None:
-                return None
-            groups = captured(prefix)
-            if inner := groups.pop("content", ""):
-                content, offset = inner, prefix.start("content")
-        found = self._first(content)
-        if found is None:
-            return None
-        number, match = found
-        # fail2ban tries ignoreregex on the line or on the content, by the number of regexes: we ask both.
-        asked = (ring.take(match, offset),) if ring else (content, text)
-        if any(regex.search(each) for regex in self._ignore for each in asked):
-            return IGNORED
-        return number, groups | captured(match)
 
-    def _first(self, content: str) -> tuple[int, re.Match[str]] | None:
-        for number, regex in enumerate(self._fail):
-            if (match := regex.search(content)) is not None:
-                return number, match
-        return None
+def _taken(take: Take, ring: Ring | None, numbers: tuple[int, ...]) -> bool:
+    """Remove the lines that a match covers, also of one that is to be ignored; say whether it counts."""
+    if ring:
+        ring.take({numbers[place] for place in take.lines})
+    return not take.ignored
 
 
 def _session_key(groups: Groups, head: str, entry: Entry) -> str | None:

@@ -22,7 +22,7 @@ Fields = Mapping[str, bytes | list[bytes]]
 
 def build(fields: Fields) -> str:
     r"""``host ident[pid]: message``, ended by a newline; inner newlines become the two characters ``\n``."""
-    return built(head(fields), fields)
+    return built(head(fields), fields, CAP)
 
 
 def head(fields: Fields) -> str:
@@ -36,9 +36,9 @@ def head(fields: Fields) -> str:
     return f"{host} {program}" if host else program
 
 
-def built(head: str, fields: Fields) -> str:
+def built(head: str, fields: Fields, length: int) -> str:
     """As build, where the head is known."""
-    line = cap(text(fields, "MESSAGE"))
+    line = cap(text(fields, "MESSAGE"), length)
     if head.endswith("kernel:") and _is_kernel(fields):
         line = f"{_uptime(fields)} {line}"
     if head:
@@ -46,9 +46,9 @@ def built(head: str, fields: Fields) -> str:
     return line.replace("\n", "\\n") + "\n"
 
 
-def message(head: str, fields: Fields) -> str:  # noqa: ARG001
+def message(head: str, fields: Fields, length: int) -> str:  # noqa: ARG001
     """MESSAGE alone, and without the date in it: what fail2ban's filters see of a line in a file."""
-    return dates.cut(cap(text(fields, "MESSAGE"))).replace("\n", "\\n") + "\n"
+    return dates.cut(cap(text(fields, "MESSAGE"), length)).replace("\n", "\\n") + "\n"
 
 
 def text(fields: Fields, name: str) -> str:
@@ -61,11 +61,11 @@ def text(fields: Fields, name: str) -> str:
     return value.decode("utf-8", "replace")
 
 
-def cap(message: str) -> str:
+def cap(message: str, length: int = CAP) -> str:
     """Keep the head and the last KiB of an over-long message: padding in the middle then hides nothing."""
-    if len(message) <= CAP:
+    if len(message) <= length:
         return message
-    return message[: CAP - TAIL] + message[-TAIL:]
+    return message[: length - TAIL] + message[-TAIL:]
 
 
 def _is_kernel(fields: Fields) -> bool:
@@ -85,7 +85,7 @@ def _uptime(fields: Fields) -> str:
     return f"[{seconds:12.6f}]"
 
 
-READINGS: Mapping[Reading, tuple[Callable[[str, Fields], str], ...]] = {
+READINGS: Mapping[Reading, tuple[Callable[[str, Fields, int], str], ...]] = {
     Reading.BUILT: (built,),
     Reading.MESSAGE: (message,),
     Reading.BOTH: (built, message),

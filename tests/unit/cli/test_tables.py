@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 
 from f2b.cli import tables
-from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus
+from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus, QuarantineRow, SlowLaneRow
 
 NOW = 1_700_000_600.0
 
@@ -36,6 +36,7 @@ JAIL = JailStatus(
     **ROW, filter="sshd[mode=normal]", reading="built",
     journalmatch=["_COMM=sshd\n_COMM=sshd-session"], maxretry=5, findtime=600, bantime=3600,
     increment=False, bans=[BAN],
+    slow_lane=SlowLaneRow(quarantined=[], waiting=0, not_judged=0),
 )  # fmt: skip
 
 
@@ -160,3 +161,16 @@ def test_markup_in_a_cell_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     row = JailRow(**{**ROW, "broken": "bad regex: '[red]x[/red]'"})
     tables.show(tables.status(DaemonStatus(**{**STATUS, "jails": [row]}), NOW))
     assert "'[red]x[/red]'" in screen.getvalue()
+
+
+def test_a_jail_with_a_slow_regex() -> None:
+    slow = SlowLaneRow(
+        quarantined=[QuarantineRow(regex="filter.d/a.conf:7", left=590.4)],
+        waiting=12,
+        not_judged=3,
+    )
+    title = tables.jail(JailStatus(**{**JAIL, "slow_lane": slow}), NOW).title
+    assert title.splitlines()[-2:] == [
+        "slow regex at filter.d/a.conf:7: quarantined for 9m 50s more",
+        "in the slow lane 12 lines wait, 3 could not be judged",
+    ]

@@ -44,6 +44,7 @@ def test_jails_come_go_and_stay(tmp_path: Path) -> None:
         ("journalmatch = A=1", {Part.FILTER}),
         ("maxsessions = 1", {Part.FILTER}),
         ("maxlines = 2", {Part.FILTER}),
+        ("maxlength = 2048", {Part.FILTER}),
         ("reading = built", {Part.FILTER}),
         ("usedns = yes", {Part.FILTER}),
         ("ignoreip = a.example", {Part.IGNORE}),
