@@ -10,11 +10,11 @@ from f2b.addresses import parse_host
 from f2b.config.load import load_filter
 from f2b.config.settings import FilterSettings
 from f2b.detect import line
+from f2b.detect.dates import cut
 from f2b.detect.failregex import captured
 from f2b.detect.filter import Filter, Hit
 from f2b.model import Entry
 from tests.conformance.corpus import Sample
-from tests.conformance.dates import cut
 
 NOW = 1124013600.0
 NOT_COMPARED = {

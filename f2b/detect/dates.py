@@ -1,0 +1,65 @@
+"""The date that a program wrote into its own line: its shapes, and where in the line it stands.
+
+An entry of the journal carries its own time, so this date is only in the way: the regexes for raw logs are written
+for what fail2ban leaves of a line, and it cuts out the date that stands nearest to the start.
+"""
+
+import re
+
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|sept\.)"
+_DAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?"
+_CLOCK = r"\d\d?:\d\d:\d\d"
+# Every repetition has an end: whoever attacks writes the line, and the shapes are tried at each of its words.
+_FRACTION = r"(?:[.,]\d{1,12})?"
+_ZONE = r"(?:Z|UTC|GMT|[+-]\d\d:?\d\d)"
+_ISO = (
+    rf"\d{{4}}(?:-\d\d?-|/\d\d?/|\.\d\d?\.)\d\d?(?:T|  ?){_CLOCK}{_FRACTION}"
+    rf"(?:\s{{0,8}}{_ZONE}(?!\w))?"
+)
+_APACHE = rf"\d\d?/{_MONTH}/\d{{4}}[: ]{_CLOCK}{_FRACTION}(?: {_ZONE}(?!\w))?"
+_SYSLOG = rf"{_DAY}{_MONTH} {{1,8}}\d\d? (?:\d{{4}} )?{_CLOCK}{_FRACTION}"
+
+# By the character that they begin with, so that a line without a date is left quickly.
+_SHAPES = {
+    r"\d": (
+        _ISO,
+        _APACHE,
+        rf"\d\d?[-/]\d\d?[-/](?:\d{{4}}|\d\d)[: ]{_CLOCK}{_FRACTION}",
+        rf"\d\d?-{_MONTH}-(?:\d{{4}}|\d\d) {_CLOCK}{_FRACTION}(?: {_ZONE}(?!\w))?",
+        rf"\d{{6}}\s{{1,8}}{_CLOCK}",
+        r"\d{8}[T -]?\d{6}",
+    ),
+    "[A-Zs]": (
+        rf"(?:[A-Z]{{3,5}} )?{_SYSLOG}(?: \d{{4}}(?!\w))?",
+        _DAY + _APACHE,
+        rf"{_MONTH}-\d\d-\d\d {_CLOCK}",
+        rf"{_MONTH} \d\d?, \d{{4}} {_CLOCK} (?:AM|PM)",
+    ),
+    "[<@]": (r"<\d\d/\d\d/\d\d@\d\d:\d\d:\d\d>", r"@[0-9a-f]{24}"),
+}
+# fail2ban knows these by the datepattern of some filter; what stands around the date goes with it.
+_OWN_SHAPES = (
+    rf"^<\d{{1,3}}>\d{{1,3}}\s{{1,8}}{_ISO}",
+    rf"^<W>{_ISO}",
+    rf"^t={_ISO}",
+    rf"^L \d\d/\d\d/\d{{4}} - {_CLOCK}",
+    rf"^\[\d\d/{_MONTH}/\d{{4}} {_CLOCK}\]",
+    rf"\[\d\d/{_MONTH}/\d{{4}}:{_CLOCK}\s{{1,8}}\]",
+    rf"^\d{{4}}:\d\d:\d\d-{_CLOCK}",
+    rf"^{_CLOCK}\.\d{{1,12}}",
+    r"(?:^|(?<=^\[)|(?<=audit\())\d{10,11}(?:\.\d{3,6})?",
+)
+_GROUPS = [f"(?={first})(?:{'|'.join(shapes)})" for first, shapes in _SHAPES.items()]
+_DATE = re.compile(rf"(?<!\w)(?:{'|'.join((*_GROUPS, *_OWN_SHAPES))})(?!\w)")
+
+
+def find(text: str) -> tuple[int, int] | None:
+    """Where the date nearest to the start begins and ends."""
+    match = _DATE.search(text)
+    return match and match.span()
+
+
+def cut(text: str) -> str:
+    """The text without that date; nothing is put in its place."""
+    match = _DATE.search(text)
+    return text[: match.start()] + text[match.end() :] if match else text
