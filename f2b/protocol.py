@@ -99,6 +99,21 @@ class JailRow(TypedDict):
     broken: str | None
 
 
+class QuarantineRow(TypedDict):
+    """A regex that takes too long: where it is written, and for how many seconds it is asked in the slow lane."""
+
+    regex: str
+    left: float
+
+
+class SlowLaneRow(TypedDict):
+    """A jail's slow regexes. `waiting` are lines not asked yet, `not_judged` those that got no answer so far."""
+
+    quarantined: list[QuarantineRow]
+    waiting: int
+    not_judged: int
+
+
 class JailStatus(JailRow):
     """A jail in full."""
 
@@ -107,6 +122,7 @@ class JailStatus(JailRow):
     maxretry: int
     findtime: float
     bantime: float | None
+    slow_lane: SlowLaneRow
     bans: list[BanRow]
 
 

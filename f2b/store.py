@@ -180,6 +180,19 @@ class Store:
             if (who := self._offender(offender)) is not None:
                 yield who, time
 
+    def seen(
+        self, jail: str, reach: float, now: float
+    ) -> Iterator[tuple[str, addresses.Offender]]:
+        """Cursor and address of the failures that lie as near to the jail's newest, whether they count or not.
+
+        Older ones decide nothing when they come again: no window and no ban reaches them.
+        """
+        horizon = min(self.newest(jail), now) - reach
+        query = "SELECT cursor, address FROM failures WHERE jail = ? AND time >= ?"
+        for cursor, address in self._rows(query, (jail, horizon)):
+            if (who := self._offender(address)) is not None:
+                yield cursor, who
+
     def bans(self, jail: str) -> Iterator[Banned | Lifted]:
         """The last ban of each offender."""
         query = (

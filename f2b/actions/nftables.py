@@ -33,7 +33,7 @@ from f2b.model import Ban
 
 _MARK = "f2b "  # and the instance; `nft list` prints it as the comment of the table
 _OPERATIONS = 1000  # a transaction; more are slower, make others wait and burst an attribute
-_TOLERANCE = 2.0
+_TOLERANCE = 1.0
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from f2b import times
-from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus
+from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus, SlowLaneRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,21 @@ def jail(answer: JailStatus, now: float) -> Table:
         f"{answer['name']}: filter {answer['filter']}, {rule}{matches}\n"
         f"found {answer['found']}, failing {answer['failing']}, ignored {answer['ignored']}, "
         f"banned {answer['banned']} (ever {answer['banned_total']}), {_state(answer)}"
+        f"{_slow_lane(answer['slow_lane'])}"
     )
     return Table(title, _BAN_HEADS, [_ban_cells(row, now) for row in answer["bans"]], _NUMERIC)
+
+
+def _slow_lane(row: SlowLaneRow) -> str:
+    lines = [
+        f"\nslow regex at {each['regex']}: quarantined for {times.duration_text(round(each['left']))} more"
+        for each in row["quarantined"]
+    ]
+    if row["waiting"] or row["not_judged"]:
+        lines.append(
+            f"\nin the slow lane {row['waiting']} lines wait, {row['not_judged']} could not be judged"
+        )
+    return "".join(lines)
 
 
 def clock(stamp: float) -> str:

@@ -70,6 +70,7 @@ def _words(filter_: FilterSettings) -> tuple[object, ...]:
         filter_.feed.value,
         filter_.prefregex and filter_.prefregex.text,
         filter_.maxlines,
+        filter_.maxlength,
         *(tuple(line.text for line in lines) for lines in lists),
     )
 

@@ -62,6 +62,7 @@ class FilterFile:
             feed=feed,
             maxlines=self._parsed(texts, "maxlines"),
             maxsessions=self._parsed(texts, "maxsessions"),
+            maxlength=self._parsed(texts, "maxlength"),
         )
 
     def _merged(self, option: str, jail: str | None) -> str:

@@ -38,6 +38,7 @@ class FilterSettings:
     feed: Feed = Feed.JOURNAL
     maxlines: int = 1
     maxsessions: int = 10_000
+    maxlength: int = 4096
 
 
 class Blocktype(StrEnum):

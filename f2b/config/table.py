@@ -227,6 +227,10 @@ _FILTER = (
         "maxsessions", Where.FILTER, values.integer(1), "10000",
         "the number of sessions remembered at a time",
     ),
+    Setting(
+        "maxlength", Where.FILTER, values.integer(2048, 65536), "4096",
+        "the characters of a message that regexes see: of a longer one its head and its last KiB",
+    ),
 )
 # fmt: on
 

@@ -22,6 +22,7 @@ MESSAGE_IDS = {
     "ban": "9a7f6c0f7f0e4d0c8e0a3a9a5f2f1b02",
     "unban": "9a7f6c0f7f0e4d0c8e0a3a9a5f2f1b03",
     "prolong": "9a7f6c0f7f0e4d0c8e0a3a9a5f2f1b04",
+    "quarantine": "8daa4692f7e4499585bf88a127ee35d5",
 }
 
 
@@ -80,6 +81,16 @@ class Events:
                 self._ban("unban", ban, text if reason is Reason.EXPIRED else f"{text} ({reason})")
             case _:
                 pass
+
+    def quarantined(self, jail: str, text: str, place: str) -> None:
+        """Warn of a regex; `place` is where it is written."""
+        fields = {
+            "F2B_EVENT": "quarantine",
+            "F2B_JAIL": jail,
+            "F2B_REGEX": place,
+            "MESSAGE_ID": MESSAGE_IDS["quarantine"],
+        }
+        self.write(Level.WARNING, f"[{jail}] {text}", fields)
 
     def error(self, text: str) -> None:
         self.write(Level.ERROR, text)

@@ -7,6 +7,7 @@ from f2b.daemon import report
 from f2b.daemon.catchup import CatchUps
 from f2b.daemon.enforcer import Enforcer
 from f2b.daemon.events import Events
+from f2b.daemon.pace import Pace
 from f2b.daemon.recorder import Recorder
 from f2b.decide.engine import Engine
 from f2b.journal.reader import JournalReader
@@ -24,12 +25,14 @@ class Health:
         enforcer: Enforcer,
         catch_ups: CatchUps,
         events: Events,
+        pace: Pace,
     ) -> None:
         self._engine = engine
         self._recorder = recorder
         self._enforcer = enforcer
         self._catch_ups = catch_ups
         self._events = events
+        self._pace = pace
         self._since = time.time()
 
     def degraded(self, reader: JournalReader) -> list[str]:
@@ -40,7 +43,12 @@ class Health:
         if self._enforcer.failing:
             found.append(f"{self._enforcer.name}: {self._enforcer.failing}")
         broken = (jail for jail in self._engine.jails.values() if jail.broken)
-        return found + [f"jail {jail.name}: {jail.broken}" for jail in broken]
+        found += [f"jail {jail.name}: {jail.broken}" for jail in broken]
+        return found + [
+            f"jail {name}: the regex at {row['regex']} takes too long, quarantined"
+            for name in self._engine.jails
+            for row in self._pace.quarantined(name)
+        ]
 
     def line(self, reader: JournalReader) -> str:
         jails = self._engine.jails.values()
@@ -60,6 +68,7 @@ class Health:
             "offenders_evicted": sum(jail.tally.evicted for jail in jails),
             "offences_forgotten": sum(jail.ledger.forgotten for jail in jails),
             "sessions_evicted": sum(jail.filter.sessions.evicted for jail in jails),
+            "lines_not_judged": self._pace.lane.dropped.total() + self._pace.lane.unjudged.total(),
             "invalid_addresses": sum(jail.filter.invalid for jail in jails),
         }
         return report.daemon_status(

@@ -14,6 +14,7 @@ from f2b.decide.assemble import assemble
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
 from f2b.decide.tally import SLACK
+from f2b.journal.cursor import passed
 from f2b.model import Decision
 from f2b.store import Store
 
@@ -74,9 +75,15 @@ async def prepare(
 
 
 def remember(jail: Jail, store: Store, now: float) -> None:
-    """Give a jail back what the store knows of it."""
+    """Give a jail back what the store knows of it; also what the reader will bring a second time.
+
+    That is what was stored beyond the position, which stays behind where an entry waits for an answer.
+    """
     failures = _failures(jail, store, now)
     jail.restore(failures, store.bans(jail.name), store.newest(jail.name), now)
+    if jail.match is not None and (position := store.position()) is not None:
+        seen = store.seen(jail.name, jail.settings.findtime + SLACK, now)
+        jail.seen = {each for each in seen if not passed(each[0], position)}
 
 
 def _failures(jail: Jail, store: Store, now: float) -> Stored:

@@ -10,7 +10,7 @@ from f2b.addresses import Offender
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
 from f2b.model import Ban
-from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus
+from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus, SlowLaneRow
 
 SLICE = 5000
 
@@ -30,7 +30,7 @@ def jail_row(jail: Jail, now: float, progress: float | None) -> JailRow:
     )
 
 
-def jail_status(jail: Jail, row: JailRow, bans: list[BanRow]) -> JailStatus:
+def jail_status(jail: Jail, row: JailRow, bans: list[BanRow], slow: SlowLaneRow) -> JailStatus:
     settings = jail.settings
     return JailStatus(
         **row,
@@ -39,6 +39,7 @@ def jail_status(jail: Jail, row: JailRow, bans: list[BanRow]) -> JailStatus:
         maxretry=settings.maxretry,
         findtime=settings.findtime,
         bantime=settings.bantime,
+        slow_lane=slow,
         bans=bans,
     )
 

@@ -14,7 +14,7 @@ from f2b.daemon.enforcer import Enforcer
 from f2b.decide.engine import Engine
 from f2b.errors import ControlError
 from f2b.model import Ban, Banned, Decision, Lifted, Prolonged
-from f2b.protocol import BanRow, DaemonStatus, JailStatus, Request
+from f2b.protocol import BanRow, DaemonStatus, JailStatus, Request, SlowLaneRow
 
 PATIENCE = 2.0
 """Seconds that an answer waits for the kernel."""
@@ -25,7 +25,7 @@ CarryOut = Callable[[Sequence[Decision]], Awaitable[None]]
 class Desk:
     """One answer a request. Raises F2bError for the client."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         engine: Engine,
         enforcer: Enforcer,
@@ -34,6 +34,7 @@ class Desk:
         reload: Callable[[], Awaitable[list[str]]],
         status: Callable[[], DaemonStatus],
         progress: dict[str, float],
+        slow: Callable[[str], SlowLaneRow],
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
@@ -42,6 +43,7 @@ class Desk:
         self._reload = reload
         self._status = status
         self._progress = progress
+        self._slow = slow
         self._clock = clock
 
     async def handle(self, request: Request) -> Any:
@@ -65,7 +67,7 @@ class Desk:
         jail = self._engine.jail(name)
         row = report.jail_row(jail, self._clock(), self._progress.get(name))
         bans = await asyncio.to_thread(self._rows, tuple(jail.ledger))
-        return report.jail_status(jail, row, bans)
+        return report.jail_status(jail, row, bans, self._slow(name))
 
     async def _banned(self) -> dict[str, list[BanRow]]:
         bans = {jail.name: tuple(jail.ledger) for jail in self._engine.jails.values()}

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +25,12 @@ from f2b.daemon.enforcer import Enforcer
 from f2b.daemon.events import Events, Level
 from f2b.daemon.health import Health
 from f2b.daemon.notify import Notifier
+from f2b.daemon.pace import Pace
 from f2b.daemon.purge import purge
 from f2b.daemon.recorder import Recorder
 from f2b.daemon.requests import Desk
 from f2b.decide.engine import Engine
+from f2b.decide.holds import Holds
 from f2b.decide.ignore import IgnoreList
 from f2b.detect.session import LIFETIME
 from f2b.errors import Exit, F2bError
@@ -39,7 +41,6 @@ from f2b.protocol import DaemonStatus
 from f2b.store import Batch, Store
 
 BATCH = 250
-"""Entries decided on before the loop yields: some ten milliseconds."""
 EAGER, IDLE, QUIET = 0.01, 0.25, 1.0
 """Seconds between two looks at the journal: with a failure in the last minute, without, and latency = quiet."""
 ATTENTION = 60.0
@@ -83,8 +84,10 @@ class Service:
             parts.events.error,
         )
         self._catch_ups = CatchUps(self._recorder, self._store, time.time)
+        self._holds = Holds()
+        self._pace = Pace(self._engine, self._holds, self._events, self._carry_out, time.time)
         self._health = Health(
-            self._engine, self._recorder, self._enforcer, self._catch_ups, self._events
+            self._engine, self._recorder, self._enforcer, self._catch_ups, self._events, self._pace
         )
         self._position = Position(None, 0.0)
         self._reloading = asyncio.Lock()
@@ -106,6 +109,8 @@ class Service:
         stored = self._store.position()
         self._position = stored or Position(None, time.time())
         self._spawn(self._recorder.run())
+        self._pace.start()
+        self._spawn(self._pace.lane.run())
         control = self._control()
         await control.start()  # first, since a socket in use means that nothing must be touched
         built = False
@@ -116,7 +121,7 @@ class Service:
             self._spawn(self._enforcer.run())
             if stored is None:
                 await self._recorder.record(Batch(position=self._position))
-            with self._watch_interfaces():
+            with wall.own_addresses_watched(lambda: self._spawn(self._refresh_own())):
                 await self._refresh_own()
                 self._attach(warmup=_warmup(self._position))
                 await self._catch_up()
@@ -133,7 +138,7 @@ class Service:
     async def _stop(self, *, lift: bool) -> None:
         await self._catch_ups.stop()
         if self._position.cursor:
-            self._spawn(self._recorder.record(Batch(position=self._position)))
+            self._spawn(self._recorder.record(Batch(position=self._safe())))
             await asyncio.sleep(0)
         written = await self._recorder.finish(STOP)
         await self._enforcer.settled(STOP)
@@ -170,6 +175,7 @@ class Service:
             reload=self._reload,
             status=self._status,
             progress=self._catch_ups.progress,
+            slow=self._pace.slow,
             clock=time.time,
         )
         return Control(
@@ -216,28 +222,33 @@ class Service:
             self._events.error(self._trouble or "the journal can be read again")
 
     async def _decide(self, entries: Sequence[tuple[Entry, bool]]) -> bool:
-        """Say whether there was anything to decide."""
-        now = time.time()
-        decisions: list[Decision] = []
-        last = None
-        for entry, warm in entries:
-            if warm:
-                self._engine.warm(entry)
-            else:
-                decisions += self._engine.feed(entry, now)
-                last = entry
-        if last is not None:
-            self._position = Position(last.cursor, last.time, self._engine.oldest_session())
-        decisions += self._engine.tick(now)
-        if any(isinstance(decision, Found) for decision in decisions):
-            self._candidate = time.monotonic()
-        behind = self._position.cursor is not None and self._position != self._recorder.committed
-        if decisions or (behind and time.monotonic() - self._followed > FOLLOW_UP):
-            self._followed = time.monotonic()
-            await self._carry_out(decisions, self._position)
-        elif entries:
-            await asyncio.sleep(0)
-        return bool(decisions or entries)
+        """Slice by slice; say whether there was anything to decide."""
+        busy = bool(entries)
+        reader = self._reader
+        while True:
+            now = time.time()
+            decisions, last, number = self._pace.feed(entries, self._position, now)
+            entries = entries[number:]
+            if last is not None:
+                self._position = Position(last.cursor, last.time, self._engine.oldest_session())
+            decisions += self._engine.tick(now)
+            if any(isinstance(decision, Found) for decision in decisions):
+                self._candidate = time.monotonic()
+            busy = busy or bool(decisions)
+            safe = self._safe()
+            behind = self._position.cursor is not None and safe != self._recorder.committed
+            if decisions or (behind and time.monotonic() - self._followed > FOLLOW_UP):
+                self._followed = time.monotonic()
+                await self._carry_out(decisions, safe)
+            elif number:
+                await asyncio.sleep(0)
+            # After a reload another reader may bring the rest again.
+            if not entries or self._stopping.is_set() or self._reader is not reader:
+                return busy
+
+    def _safe(self) -> Position:
+        """How far everything is decided: a restart reads on from there."""
+        return self._holds.oldest() or self._position
 
     async def _carry_out(
         self, decisions: Sequence[Decision], position: Position | None = None
@@ -283,23 +294,6 @@ class Service:
         await self._catch_ups.start(jails, source, self._position, self._engine, self._carry_out)
 
     # --- the wall -------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _watch_interfaces(self) -> Iterator[None]:
-        """Follow the host's own addresses: they are let through whatever is banned."""
-        watch = interfaces.Watch()
-
-        def changed() -> None:
-            if watch.drain():
-                self._spawn(self._refresh_own())
-
-        loop = asyncio.get_running_loop()
-        loop.add_reader(watch.fileno(), changed)
-        try:
-            yield
-        finally:
-            loop.remove_reader(watch.fileno())
-            watch.close()
 
     async def _refresh_own(self) -> None:
         own = await asyncio.to_thread(interfaces.own_addresses)
@@ -361,6 +355,7 @@ class Service:
             self._fed = monotonic
             self._notifier.alive()
             self._notifier.status(self._health.line(self._reader))
+            self._pace.keep_house()
             if (error := self._catch_ups.failure()) is not None:
                 self._events.error(f"the past of a jail could not be read: {error}")
             for jail in self._engine.jails.values():

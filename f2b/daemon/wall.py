@@ -1,7 +1,10 @@
-"""What the enforcer must know of the engine: the wall as it should be."""
+"""What the enforcer must know of the engine and of the host: the wall as it should be."""
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
+from f2b.actions import interfaces
 from f2b.actions.base import JailWall
 from f2b.addresses import Offender
 from f2b.daemon.enforcer import Key, Wall
@@ -20,3 +23,21 @@ def in_force(engine: Engine, key: Key) -> Ban | None:
     name, offender = key
     jail = engine.jails.get(name)
     return jail.ledger.get(offender) if jail else None
+
+
+@contextlib.contextmanager
+def own_addresses_watched(changed: Callable[[], None]) -> Iterator[None]:
+    """Follow the host's own addresses: they are let through whatever is banned."""
+    watch = interfaces.Watch()
+
+    def readable() -> None:
+        if watch.drain():
+            changed()
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(watch.fileno(), readable)
+    try:
+        yield
+    finally:
+        loop.remove_reader(watch.fileno())
+        watch.close()

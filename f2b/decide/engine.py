@@ -1,12 +1,17 @@
 """All jails together: an entry in, decisions out. Plain functions of the state, the entry and the time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 from f2b.addresses import Offender
 from f2b.config.settings import Feed
 from f2b.decide.ignore import IgnoreList
 from f2b.decide.jail import Jail
+from f2b.detect.budget import Guard
+from f2b.detect.filter import Filter
+from f2b.detect.search import Question, Take
 from f2b.errors import ControlError
 from f2b.model import Banned, Decision, Entry, Failure, Forgiven, Reason, Source
 
@@ -15,6 +20,18 @@ OWN_UNIT = b"f2b.service"
 
 FUTURE = 1.0
 """Seconds that an entry may be ahead of the clock before its time is clipped."""
+
+Find = Callable[[Entry], Failure | None]
+
+
+class Asked(NamedTuple):
+    """An entry of which a filter could not tell in time what it is. `warm`: it was decided on before."""
+
+    jail: str
+    filter: Filter
+    entry: Entry
+    question: Question
+    warm: bool = False
 
 
 class Engine:
@@ -29,21 +46,34 @@ class Engine:
         self.own = IgnoreList(own)
         self.entries = 0
         self.clipped = 0
+        self.guard = Guard()
+        self.asked: list[Asked] = []
+        """What took too long to be answered here; whoever can answer it takes it from this list."""
 
     def feed(self, entry: Entry, now: float) -> list[Decision]:
         """Let every jail whose journalmatch fits look at an entry."""
         self.entries += 1
+        self.guard.begin()
         decisions: list[Decision] = []
         for jail in self._readers(entry):
-            failure = _find(jail, entry)
+            failure = self._look(jail, entry)
             if failure is not None:
                 decisions += self.count(jail, failure, now)
         return decisions
 
     def warm(self, entry: Entry) -> None:
         """Rebuild the filters' session memory from an entry that was decided on before."""
+        self.guard.begin()
         for jail in self._readers(entry):
-            _find(jail, entry)
+            self._look(jail, entry, warm=True)
+
+    def late(self, asked: Asked, take: Take | None, now: float) -> list[Decision]:
+        """Go on with an entry whose regexes took long. A filter that is gone by now has its past read anew."""
+        jail = self.jails.get(asked.jail)
+        if jail is None or jail.filter is not asked.filter:
+            return []
+        failure = _find(jail, asked.entry, partial(jail.filter.late, asked.question, take))
+        return self.count(jail, failure, now) if failure and not asked.warm else []
 
     def oldest_session(self) -> float | None:
         """When the oldest that the filters of all jails remember began: a session, or lines for maxlines."""
@@ -51,12 +81,12 @@ class Engine:
         return min((time for time in times if time is not None), default=None)
 
     def count(self, jail: Jail, failure: Failure, now: float) -> list[Decision]:
-        """Decide on a failure, and on what the ban it may cause means for jails that count bans (recidive)."""
-        if jail.settings.ignoreself and self.own.covers(failure.address):
-            jail.passed += 1
-            return []
-        if jail.ignored.covers(failure.address):
-            jail.passed += 1
+        """Decide on a failure, and on what the ban it may cause means for jails that count bans (recidive).
+
+        One that had to wait comes here late, with its entry's own time and cursor. One that an earlier run has stored
+        decides nothing.
+        """
+        if self.lets_off(jail, failure):
             return []
         if failure.time > max(now, self._newest) + FUTURE:
             failure = replace(failure, time=now)
@@ -67,6 +97,15 @@ class Engine:
             if isinstance(decision, Banned) and jail.settings.filter.feed is not Feed.BANS:
                 decisions += self._recidive(decision, failure, now)
         return decisions
+
+    def lets_off(self, jail: Jail, failure: Failure) -> bool:
+        """Say whether there is nothing to decide: it was decided on before, or the address is ignored."""
+        if jail.seen and jail.repeats(failure):
+            return True
+        own = jail.settings.ignoreself and self.own.covers(failure.address)
+        ignored = own or jail.ignored.covers(failure.address)
+        jail.passed += ignored
+        return ignored
 
     def tick(self, now: float) -> list[Decision]:
         """The bans whose time is over. A clock that is behind the newest failure is wrong, and lifts nothing."""
@@ -164,10 +203,19 @@ class Engine:
             for decision in self.count(jail, again, now)
         ]
 
+    def _look(self, jail: Jail, entry: Entry, *, warm: bool = False) -> Failure | None:
+        filter_ = jail.filter
+        filter_.guard = self.guard
+        failure = _find(jail, entry)
+        if filter_.questions:
+            self.asked += [Asked(jail.name, filter_, entry, q, warm) for q in filter_.questions]
+            filter_.questions.clear()
+        return failure
 
-def _find(jail: Jail, entry: Entry) -> Failure | None:
+
+def _find(jail: Jail, entry: Entry, find: Find | None = None) -> Failure | None:
     try:
-        return jail.filter.find(entry)
+        return (find or jail.filter.find)(entry)
     except Exception as error:  # noqa: BLE001 - else the entry would stop all jails, at every start again
         jail.bug = f"{error!r} at journal entry {entry.cursor}"
         return None

@@ -29,6 +29,8 @@ class Jail:
         self.ignored = IgnoreList(settings.ignoreip)
         self.tally = _tally(settings)
         self.ledger = Ledger(settings.name, settings.findtime + SLACK, settings.maxbans)
+        self.seen: set[tuple[str, Offender]] = set()
+        """Cursor and address of failures that an earlier run decided on and that may be read again."""
         self.broken: str | None = None
         """Why it finds nothing; such a jail only holds its bans."""
         self.bug: str | None = None
@@ -56,6 +58,7 @@ class Jail:
                 self._tally_again(offender, time, now)
         if same_filter:
             self.filter = old.filter
+        self.seen = old.seen
         self.found, self.passed, self.banned = old.found, old.passed, old.banned
 
     def restore(
@@ -73,6 +76,13 @@ class Jail:
         for offender, time in failures:
             self._tally_again(offender, time, now)
         self.ledger.load(bans)
+
+    def repeats(self, failure: Failure) -> bool:
+        """Say whether an earlier run decided on this failure. An entry is read again once, so it is told once."""
+        key = failure.cursor, failure.address
+        known = key in self.seen
+        self.seen.discard(key)
+        return known
 
     def _tally_again(self, offender: Offender, time: float, now: float) -> None:
         self.tally.seen(time, now)

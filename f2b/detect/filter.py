@@ -1,14 +1,14 @@
 """A filter: compiled regexes and the memory of lines and open sessions. Entry in, failure or nothing out."""
 
-import re
-from functools import partial
 from typing import NamedTuple
 
 from f2b.addresses import Family, Offender, parse, parse_host
 from f2b.config.settings import FilterSettings
 from f2b.detect import line
-from f2b.detect.failregex import Groups, captured, compile_failregex, compile_regex
+from f2b.detect.budget import Guard
+from f2b.detect.failregex import Groups
 from f2b.detect.ring import Ring
+from f2b.detect.search import Question, Searcher, Take
 from f2b.detect.session import Merged, Sessions, has_identity
 from f2b.model import Entry, Failure
 
@@ -34,16 +34,13 @@ class Filter:
 
     def __init__(self, settings: FilterSettings, *, raw_names: bool = False) -> None:
         self.name = settings.name
-        several = settings.maxlines > 1
-        compiled = partial(compile_regex, names=raw_names, multiline=several)
-        self._prefix = compiled(settings.prefregex) if settings.prefregex else None
-        known = tuple(self._prefix.groupindex) if self._prefix else ()
-        self._fail = tuple(
-            compile_failregex(regex, known, names=raw_names, multiline=several)
-            for regex in settings.failregex
-        )
-        self._ignore = tuple(compiled(regex) for regex in settings.ignoreregex)
-        self._ring = Ring(settings.maxlines) if several else None
+        self.searcher = Searcher.compiled(settings, raw_names=raw_names)
+        self.guard = Guard()
+        """What bounds the cost of the regexes: one for all filters that work on the same entries."""
+        self.questions: list[Question] = []
+        """What the last entry left open; whoever shares the guard takes it from here."""
+        self._maxlength = settings.maxlength
+        self._ring = Ring(settings.maxlines) if settings.maxlines > 1 else None
         self.sessions = Sessions(settings.maxsessions)
         self.invalid = 0
         """How many lines matched but had no valid address at the place of the address."""
@@ -55,10 +52,18 @@ class Filter:
 
     def hit(self, entry: Entry) -> Hit | None:
         """What the first failregex that matches captures, together with what its session knew."""
-        found = self._search(line.build(entry.fields), entry.time)
-        if found is None:
+        take = self._search(line.build(entry.fields, self._maxlength), entry.time)
+        return self._hit(take, entry) if take else None
+
+    def late(self, question: Question, take: Take | None, entry: Entry) -> Failure | None:
+        """What `find` would have said, had the question been answered in time."""
+        if take is None or not self._taken(take, question.lines):
             return None
-        regex, groups = found
+        hit = self._hit(take, entry)
+        return self.failure(hit, entry) if hit.failed else None
+
+    def _hit(self, take: Take, entry: Entry) -> Hit:
+        regex, groups = take.regex, take.groups
         session = _session_key(groups, entry)
         if session is None:  # then <F-NOFAIL> has no effect, as in fail2ban
             user = groups.get("user")
@@ -90,34 +95,22 @@ class Filter:
         times = (self.sessions.oldest(), self._ring.oldest() if self._ring else None)
         return min((time for time in times if time is not None), default=None)
 
-    def _search(self, text: str, time: float) -> tuple[int, Groups] | None:
-        """The first failregex that matches, its groups over those of prefregex; None if none or if ignored."""
+    def _search(self, text: str, time: float) -> Take | None:
+        """The first failregex that matches; None if none does, if the text is ignored, or if the answer comes late."""
         if self._ring:
             text = self._ring.add(text, time)
-        groups: Groups = {}
-        content, offset = text, 0
-        if self._prefix is not None:
-            prefix = self._prefix.search(text)
-            if prefix is None:
-                return None
-            groups = captured(prefix)
-            if inner := groups.pop("content", ""):
-                content, offset = inner, prefix.start("content")
-        found = self._first(content)
-        if found is None:
+        numbers = self._ring.numbers() if self._ring else ()
+        found = self.searcher.ask(text, self.guard)
+        if isinstance(found, Question):
+            self.questions.append(found._replace(lines=numbers))
             return None
-        number, match = found
-        # fail2ban tries ignoreregex on the line or on the content, by the number of regexes: we ask both.
-        asked = (self._ring.take(match, offset),) if self._ring else (content, text)
-        if any(regex.search(each) for regex in self._ignore for each in asked):
-            return None
-        return number, groups | captured(match)
+        return found if found and self._taken(found, numbers) else None
 
-    def _first(self, content: str) -> tuple[int, re.Match[str]] | None:
-        for number, regex in enumerate(self._fail):
-            if (match := regex.search(content)) is not None:
-                return number, match
-        return None
+    def _taken(self, take: Take, numbers: tuple[int, ...]) -> bool:
+        """Remove the lines that a match covers, also of one that is to be ignored; say whether it counts."""
+        if self._ring:
+            self._ring.take({numbers[place] for place in take.lines})
+        return not take.ignored
 
 
 def _session_key(groups: Groups, entry: Entry) -> str | None:

@@ -16,7 +16,7 @@ MICROSECONDS = re.compile(r"[0-9]{1,19}")
 Fields = Mapping[str, bytes | list[bytes]]
 
 
-def build(fields: Fields) -> str:
+def build(fields: Fields, length: int = CAP) -> str:
     r"""``host ident[pid]: message``, ended by a newline; inner newlines become the two characters ``\n``."""
     tokens = []
     if host := text(fields, "_HOSTNAME")[:NAME]:
@@ -26,7 +26,7 @@ def build(fields: Fields) -> str:
         tokens.append(f"{ident}[{_number(pid)}]:" if pid else f"{ident}:")
         if tokens[-1] == "kernel:":
             tokens.append(_uptime(fields))
-    tokens.append(cap(text(fields, "MESSAGE")))
+    tokens.append(cap(text(fields, "MESSAGE"), length))
     return " ".join(tokens).replace("\n", "\\n") + "\n"
 
 
@@ -40,11 +40,11 @@ def text(fields: Fields, name: str) -> str:
     return value.decode("utf-8", "replace")
 
 
-def cap(message: str) -> str:
+def cap(message: str, length: int = CAP) -> str:
     """Keep the head and the last KiB of an over-long message: padding in the middle then hides nothing."""
-    if len(message) <= CAP:
+    if len(message) <= length:
         return message
-    return message[: CAP - TAIL] + message[-TAIL:]
+    return message[: length - TAIL] + message[-TAIL:]
 
 
 def _number(pid: str) -> str:

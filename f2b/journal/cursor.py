@@ -53,3 +53,9 @@ def reached(cursor: str, time: float, boundary: Position) -> bool:
     # The live reader began at that time by journald's clock, not by the sender's.
     received = time if here is None else here.realtime / 1e6
     return received >= boundary.time
+
+
+def passed(cursor: str, position: Position) -> bool:
+    """Say whether an entry lies surely not after the position. In doubt it may come again."""
+    here, there = Cursor.parse(cursor), Cursor.parse(position.cursor or "")
+    return here is not None and there is not None and not here.is_after(there)

@@ -57,7 +57,7 @@ class Corpus:
 
     def __init__(self, root: Path, scratch: Path) -> None:
         package = next(root.glob("usr/lib/python3/dist-packages"), root) / "fail2ban"
-        config = next(root / name for name in ("etc/fail2ban", "config") if (root / name).is_dir())
+        config = _config(root)
         self._logs = package / "tests/files/logs"
         self.directory = scratch
         shutil.copytree(config / "filter.d", scratch / "filter.d", dirs_exist_ok=True)
@@ -128,3 +128,13 @@ def tree() -> Path | None:
     """Where the corpus is, if it is here."""
     root = Path(os.environ.get("F2B_CORPUS") or CHECKOUT / ".cache/fail2ban")
     return root if root.is_dir() else None
+
+
+def config() -> Path | None:
+    """The folder with its jails and filters."""
+    root = tree()
+    return _config(root) if root else None
+
+
+def _config(root: Path) -> Path:
+    return next(root / name for name in ("etc/fail2ban", "config") if (root / name).is_dir())

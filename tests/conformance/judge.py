@@ -150,9 +150,10 @@ def _takers(filter_: Filter, entry: Entry) -> int:
     if filter_._ring:
         return 1  # the first has taken its lines away
     text = line.build(entry.fields)
-    prefix = filter_._prefix and filter_._prefix.search(text)
+    searcher = filter_.searcher
+    prefix = searcher._prefix and searcher._prefix.search(text)
     content = captured(prefix).get("content", text) if prefix else text
-    matches = [match for regex in filter_._fail if (match := regex.search(content))]
+    matches = [match for _, regex in searcher._fail if (match := regex.search(content))]
     return sum("nofail" not in captured(match) for match in matches)
 
 

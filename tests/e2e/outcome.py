@@ -117,8 +117,8 @@ def _ends(one: Elements, other: Elements) -> Iterator[str]:
 def _same(one: float | None, other: float | None) -> bool:
     if one is None or other is None:
         return one is other
-    # nft shows whole seconds, and the daemon leaves alone what is right within two.
-    return abs(one - other) <= ROUNDING + 1
+    # nft shows whole seconds, and the daemon leaves alone what is right within one.
+    return abs(one - other) <= ROUNDING
 
 
 def _element(jail: str, offender: str) -> tuple[str, str]:

@@ -1,24 +1,21 @@
 """SIGKILL at any moment changes nothing: memory and wall are, row by row, those of a run that nobody disturbed."""
 
 import random
-import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from f2b.journal.cursor import Cursor
 from tests.e2e import workload
-from tests.e2e.outcome import Outcome, cursor, differences, elements, outcome, query, unlike_memory
-from tests.e2e.workload import JAILS, READERS, Line
+from tests.e2e.lives import finish, fresh, memory, place, undisturbed
+from tests.e2e.outcome import differences, elements, query, unlike_memory
+from tests.e2e.workload import Line
 from tests.support.daemon import Daemon
 from tests.support.export import Journal
-from tests.support.netns import Namespace
-from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -69,55 +66,6 @@ class Feed:
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._start
-
-
-@contextmanager
-def fresh(folder: Path, journal: Path, *, module: str = "f2b") -> Iterator[Daemon]:
-    """A daemon that was stopped after its first start, when the journal was empty."""
-    with Namespace() as server:
-        daemon = Daemon(folder, journal, server, jails=JAILS, module=module)
-        with daemon:
-            wait_until(
-                lambda: len(query(daemon.database, "SELECT * FROM jails")) == READERS,
-                "the end of the past",
-            )
-            assert daemon.stop() == 0
-            yield daemon
-
-
-def memory(daemon: Daemon, name: str = "before.sqlite3") -> Path:
-    """A copy of a stopped daemon's database."""
-    return Path(shutil.copy(daemon.database, daemon.folder / name))
-
-
-def finish(daemon: Daemon, last: int) -> Outcome:
-    """Let it read to the end, with the wall in order; then stop it."""
-    daemon.start()
-    wait_until(
-        lambda: place(daemon) == last, f"entry {last} in the memory of {daemon.folder.name}", 60
-    )
-    wait_until(
-        lambda: not unlike_memory(outcome(daemon.database, daemon.namespace)), "the wall", 10
-    )
-    assert daemon.stop() == 0
-    return outcome(daemon.database, daemon.namespace)
-
-
-def undisturbed(folder: Path, journal: Path, before: Path, last: int) -> Outcome:
-    """The same entries from the same start, in one life and another network."""
-    with Namespace() as server:
-        daemon = Daemon(folder, journal, server, jails=JAILS)
-        shutil.copy(before, daemon.database)
-        try:
-            return finish(daemon, last)
-        finally:
-            daemon.close()
-
-
-def place(daemon: Daemon) -> int:
-    """The number of the last entry that is remembered as read; the journal's first is 1."""
-    at = Cursor.parse(cursor(daemon.database) or "")
-    return at.number if at else 0
 
 
 def die(daemon: Daemon, feed: Feed) -> str:

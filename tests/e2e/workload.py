@@ -70,7 +70,7 @@ def attack(entries: int, offenders: int, seed: int = 2) -> list[Line]:
         else:
             lines.append(_timed(dice, fields, steady=len(lines) < entries // 10))
     # That the last entry is a failure lets everybody see when all of it is read.
-    return [*lines, Line(_sshd(99_999, "Failed password for root from 203.0.113.99 port 99 ssh2"))]
+    return [*lines, Line(sshd(99_999, "Failed password for root from 203.0.113.99 port 99 ssh2"))]
 
 
 def write(journal: Journal, lines: Sequence[Line]) -> None:
@@ -87,7 +87,7 @@ def write(journal: Journal, lines: Sequence[Line]) -> None:
 def fail(journal: Journal, address: str, times: int = 1, *, ago: float = 0.0) -> None:
     """Wrong passwords on sshd, of one connection each."""
     for _ in range(times):
-        line = _sshd(
+        line = sshd(
             10_000 + journal.added, f"Failed password for root from {address} port 4711 ssh2"
         )
         journal.add(time.time() - ago, **line)
@@ -127,15 +127,15 @@ def _sessions(dice: random.Random, offenders: list[list[str]]) -> Iterator[Itera
         yield service(dice, process, address)
 
 
-def _sshd(process: int, message: str) -> Fields:
-    return _entry("sshd", process, message, _COMM="sshd", _SYSTEMD_UNIT="ssh.service", _UID=0)
+def sshd(process: int, message: str) -> Fields:
+    return entry("sshd", process, message, _COMM="sshd", _SYSTEMD_UNIT="ssh.service", _UID=0)
 
 
 def _ssh_password(dice: random.Random, process: int, address: str) -> Iterator[Fields]:
     port = dice.randint(1024, 65535)
     for _ in range(dice.randint(1, 3)):
-        yield _sshd(process, f"Failed password for root from {address} port {port} ssh2")
-    yield _sshd(
+        yield sshd(process, f"Failed password for root from {address} port {port} ssh2")
+    yield sshd(
         process, f"Connection closed by authenticating user root {address} port {port} [preauth]"
     )
 
@@ -143,16 +143,16 @@ def _ssh_password(dice: random.Random, process: int, address: str) -> Iterator[F
 def _ssh_unknown_user(dice: random.Random, process: int, address: str) -> Iterator[Fields]:
     """The first line's address is not trusted: it waits for the next one."""
     port, user = dice.randint(1024, 65535), dice.choice(USERS)
-    yield _sshd(process, f"Invalid user {user} from {address} port {port}")
-    yield _sshd(
+    yield sshd(process, f"Invalid user {user} from {address} port {port}")
+    yield sshd(
         process,
         f"pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 rhost={address}",
     )
     for _ in range(dice.randint(1, 2)):
-        yield _sshd(
+        yield sshd(
             process, f"Failed password for invalid user {user} from {address} port {port} ssh2"
         )
-    yield _sshd(
+    yield sshd(
         process, f"Connection closed by invalid user {user} {address} port {port} [preauth]"
     )
 
@@ -160,8 +160,8 @@ def _ssh_unknown_user(dice: random.Random, process: int, address: str) -> Iterat
 def _ssh_no_password(dice: random.Random, process: int, address: str) -> Iterator[Fields]:
     """A failure only for who remembers the first line when the last one comes."""
     port, user = dice.randint(1024, 65535), dice.choice(USERS)
-    yield _sshd(process, f"Invalid user {user} from {address} port {port}")
-    yield _sshd(
+    yield sshd(process, f"Invalid user {user} from {address} port {port}")
+    yield sshd(
         process, f"Connection closed by invalid user {user} {address} port {port} [preauth]"
     )
 
@@ -169,7 +169,7 @@ def _ssh_no_password(dice: random.Random, process: int, address: str) -> Iterato
 def _smtp(dice: random.Random, process: int, address: str) -> Iterator[Fields]:
     def smtpd(message: str) -> Fields:
         path = "/usr/lib/postfix/sbin/smtpd"
-        return _entry(
+        return entry(
             "postfix/smtpd", process, message,
             _COMM="smtpd", _EXE=path, _SYSTEMD_UNIT="postfix@-.service", _UID=102,
         )  # fmt: skip
@@ -187,8 +187,8 @@ def _smtp(dice: random.Random, process: int, address: str) -> Iterator[Fields]:
 def _imap(dice: random.Random, process: int, address: str) -> Iterator[Fields]:
     pam = f"pam_unix(dovecot:auth): authentication failure; tty=dovecot ruser=root rhost={address}"
     unit = "dovecot.service"
-    yield _entry("auth", process, pam, _COMM="auth", _SYSTEMD_UNIT=unit, _UID=0)
-    yield _entry(
+    yield entry("auth", process, pam, _COMM="auth", _SYSTEMD_UNIT=unit, _UID=0)
+    yield entry(
         "dovecot", 756,
         f"imap-login: Disconnected: Connection closed (auth failed, {dice.randint(1, 3)} attempts in 4 secs): "
         f"user=<root>, method=PLAIN, rip={address}, lip=198.51.100.1, session=<PN+UYdtgsbHGM2QN>",
@@ -199,16 +199,16 @@ def _imap(dice: random.Random, process: int, address: str) -> Iterator[Fields]:
 def _noise(dice: random.Random, process: int) -> Iterator[Fields]:
     match dice.randrange(4):
         case 0:
-            yield _sshd(
+            yield sshd(
                 process,
                 "Accepted publickey for alice from 192.0.2.200 port 50000 ssh2: ED25519 SHA256:abc",
             )
-            yield _sshd(
+            yield sshd(
                 process,
                 "pam_unix(sshd:session): session opened for user alice(uid=1000) by (uid=0)",
             )
         case 1:
-            yield _entry(
+            yield entry(
                 "cron",
                 process,
                 "(root) CMD (true)",
@@ -219,7 +219,7 @@ def _noise(dice: random.Random, process: int) -> Iterator[Fields]:
         case 2:
             # A user who would like others to be banned.
             forged = "Failed password for root from 192.0.2.77 port 7 ssh2"
-            yield _entry(
+            yield entry(
                 "sshd",
                 process,
                 forged,
@@ -228,10 +228,10 @@ def _noise(dice: random.Random, process: int) -> Iterator[Fields]:
                 _UID=1000,
             )
         case _:
-            yield _entry("kernel", 0, "eth0: link becomes ready", _TRANSPORT="kernel")
+            yield entry("kernel", 0, "eth0: link becomes ready", _TRANSPORT="kernel")
 
 
-def _entry(identifier: str, process: int, message: str, **trusted: Value) -> Fields:
+def entry(identifier: str, process: int, message: str, **trusted: Value) -> Fields:
     return {
         "SYSLOG_IDENTIFIER": identifier, "SYSLOG_PID": process, "_PID": process, **trusted, "MESSAGE": message,
     }  # fmt: skip

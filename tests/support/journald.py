@@ -87,7 +87,15 @@ class Journald:
         """The command line that runs argv where /dev/log is ours, as a process of that unit."""
         cgroup = f"/sys/fs/cgroup/system.slice/{unit}" if unit else "/sys/fs/cgroup"
         join = f'mkdir -p {cgroup} && echo $$ >{cgroup}/cgroup.procs && exec "$@"'
-        enter = ["nsenter", f"--target={self._init}", "--mount", "--root", "--wd", "--pid", "--cgroup"]
+        enter = [
+            "nsenter",
+            f"--target={self._init}",
+            "--mount",
+            "--root",
+            "--wd",
+            "--pid",
+            "--cgroup",
+        ]
         return [*enter, *([f"--net={netns}"] if netns else []), "sh", "-c", join, "sh", *argv]
 
     def popen(

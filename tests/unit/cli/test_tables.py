@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 
 from f2b.cli import tables
-from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus
+from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus, SlowLaneRow
 
 NOW = 1_700_000_600.0
 
@@ -35,6 +35,7 @@ STATUS = DaemonStatus(
 JAIL = JailStatus(
     **ROW, filter="sshd[mode=normal]", journalmatch=["_COMM=sshd\n_COMM=sshd-session"], maxretry=5,
     findtime=600, bantime=3600, bans=[BAN],
+    slow_lane=SlowLaneRow(quarantined=[], waiting=0, not_judged=0),
 )  # fmt: skip
 
 

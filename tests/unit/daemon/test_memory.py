@@ -18,10 +18,10 @@ from f2b.daemon.reload import Prepared, prepare, remember
 from f2b.decide.assemble import assemble
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
-from f2b.model import Decision, Position
+from f2b.model import Decision, Failure, Position
 from f2b.store import Batch, Store
 from tests.unit.config import tree
-from tests.unit.decide.making import CUSTOM, bans, fail, jail
+from tests.unit.decide.making import CUSTOM, bans, fail, failure, jail
 
 A, B = "192.0.2.7", "192.0.2.9"
 DAY = 86_400.0
@@ -172,3 +172,31 @@ def test_failures_that_no_window_reaches_are_forgotten(store: Store) -> None:
     stored(store, fail(sshd, A, 1000, 1000 + DAY))
     forget(store, sshd, 60, 1000 + 2 * DAY + 301)
     assert [time for _, time in store.failures("sshd", 1e9, 1e9)] == [1000 + DAY]
+
+
+# --- what is read again ---
+
+
+def test_a_failure_beyond_the_position_counts_once(store: Store) -> None:
+    """The position was held back by an entry that waited for an answer."""
+    decisions = fail(jail(maxretry=2), A, 1000)
+    store.commit(Batch(tuple(decisions), Position(None, 900)))
+    again = jail(maxretry=2)
+    remember(again, store, 2000)
+    engine = Engine([again])
+    assert engine.count(again, failure(A, 1000), 2000) == []
+    assert bans(engine.count(again, failure(A, 1001), 2000))
+
+
+def test_of_what_the_position_has_passed_nothing_is_kept(store: Store) -> None:
+    cursors = [f"s={'0' * 32};i={number};b={'0' * 32};m=1;t=1;x=1" for number in (1, 2, 3)]
+    live = jail()
+    decisions = [
+        decision
+        for cursor in cursors
+        for decision in live.count(Failure(parse(A), 1000, cursor), 2000)
+    ]
+    store.commit(Batch(tuple(decisions), Position(cursors[1], 1000)))
+    again = jail()
+    remember(again, store, 2000)
+    assert again.seen == {(cursors[2], parse(A))}

@@ -15,7 +15,17 @@ from f2b.daemon.requests import Desk
 from f2b.decide.engine import Engine
 from f2b.errors import ConfigError, ControlError, Exit
 from f2b.model import Decision
-from f2b.protocol import Ban, Banned, DaemonStatus, Ping, Reload, Request, Status, Unban
+from f2b.protocol import (
+    Ban,
+    Banned,
+    DaemonStatus,
+    Ping,
+    Reload,
+    Request,
+    SlowLaneRow,
+    Status,
+    Unban,
+)
 from tests.unit.daemon.wall import Kernel
 from tests.unit.decide.making import CUSTOM, banned, fail, jail
 
@@ -53,7 +63,7 @@ class Office:
 
         desk = Desk(
             self.engine, enforcer, carry_out=carry_out, reload=self._reload, status=self._status,
-            progress=self.progress, clock=lambda: NOW,
+            progress=self.progress, clock=lambda: NOW, slow=self._slow,
         )  # fmt: skip
         try:
             return await desk.handle(request)
@@ -66,6 +76,9 @@ class Office:
         if isinstance(self.reloads, Exception):
             raise self.reloads
         return self.reloads
+
+    def _slow(self, _: str) -> SlowLaneRow:
+        return SlowLaneRow(quarantined=[], waiting=0, not_judged=0)
 
     def _status(self) -> DaemonStatus:
         return report.daemon_status(

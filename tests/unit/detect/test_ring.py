@@ -2,7 +2,7 @@
 
 import re
 
-from f2b.detect.ring import Ring
+from f2b.detect.ring import CEILING, Ring, covered
 from f2b.detect.session import LIFETIME
 
 ONE_TWO = re.compile(r"^one\n(?P<skiplines0>(?:.*\n)*?)^two$", re.MULTILINE)
@@ -28,16 +28,32 @@ def test_what_a_match_covers_is_taken() -> None:
     ring, text = filled(9, "zero", "one", "between", "two", "three")
     match = ONE_TWO.search(text)
     assert match
-    assert ring.take(match, 0) == "one\ntwo\n"
+    lines, taken = covered(text, match, 0)
+    assert taken == "one\ntwo\n"
+    ring.take({ring.numbers()[place] for place in lines})
     assert ring.add("four\n", 1010) == "zero\nbetween\nthree\nfour\n"
 
 
 def test_the_match_may_be_within_a_part() -> None:
-    ring, text = filled(9, "zero", "one", "two", "three")
+    _, text = filled(9, "zero", "one", "two", "three")
     content = text[5:-1]
     match = ONE_TWO.search(content)
     assert match
-    assert ring.take(match, 5) == "one\ntwo\n"
+    assert covered(text, match, 5) == ((1, 2), "one\ntwo\n")
+
+
+def test_lines_that_are_gone_can_be_taken_again() -> None:
+    ring, _ = filled(2, "a", "b")
+    before = ring.numbers()
+    ring.add("c\n", 1002)
+    ring.take(before)
+    assert ring.add("d\n", 1003) == "c\nd\n"
+
+
+def test_its_text_has_a_ceiling() -> None:
+    ring, text = filled(100, *(str(number) * 1000 for number in range(100)))
+    assert CEILING - 2000 < len(text) <= CEILING
+    assert len(text.splitlines()) == len(ring.numbers())
 
 
 def test_it_knows_when_its_oldest_line_came() -> None:

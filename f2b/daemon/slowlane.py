@@ -1,0 +1,208 @@
+"""The slow lane: what regexes could not answer in time is asked in a child process, which may be killed.
+
+Owns the child and the entries that wait for it. There is one child, so that hostile lines cost one core at most and
+little memory; jails take turns. It is started when there is something to ask, and ends when there was nothing for a
+while. Each jail has a bounded queue: what does not fit is dropped and counted.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import f2b
+from f2b.decide.engine import Asked
+from f2b.detect import lane
+from f2b.detect.search import Question, Searcher, Take
+
+CEILING = 1000
+"""Entries that may wait for each jail."""
+IDLE = 30.0
+KILLS = 3
+"""How often the child may die of one text until that is given up."""
+PATIENCE = 10.0
+"""Seconds for one text, on a machine that gives the child no CPU time."""
+LIMIT = 1 << 22
+TOLD = 60.0
+
+Answered = Callable[[Asked, Take | None], Awaitable[None]]
+
+
+class _Waiting(NamedTuple):
+    asked: Asked
+    release: Callable[[], None]
+
+
+class SlowLane:
+    """Counts entries by jail: `dropped` had no room, for `unjudged` no deadline was enough."""
+
+    def __init__(self, answered: Answered, complain: Callable[[str], None]) -> None:
+        self._answered = answered
+        self._complain = complain
+        self._queues: dict[str, deque[_Waiting]] = {}
+        self._some = asyncio.Event()
+        self._child = _Child(complain)
+        self._turn = asyncio.Lock()
+        self._told = float("-inf")
+        self._untold: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.unjudged: Counter[str] = Counter()
+
+    def waiting(self, jail: str) -> int:
+        return len(self._queues.get(jail, ()))
+
+    def put(self, asked: Asked, release: Callable[[], None]) -> None:
+        """Ask when its turn comes. `release` is called when what came of it is carried out, or nothing can."""
+        queue = self._queues.setdefault(asked.jail, deque())
+        if len(queue) >= CEILING:
+            self.dropped[asked.jail] += 1
+            self._untold[asked.jail] += 1
+            release()
+        else:
+            queue.append(_Waiting(asked, release))
+            self._some.set()
+        self._tell()
+
+    async def run(self) -> None:
+        """Answer what is asked, until cancelled."""
+        try:
+            while True:
+                asked, release = await self._next()
+                take = await self.ask(asked)
+                await self._answered(asked, take)
+                release()
+                self._tell()
+        finally:
+            await self._child.end()
+
+    async def ask(self, asked: Asked) -> Take | None:
+        """The answer to one question, with as many regexes asked as come to an end."""
+        question, searcher = asked.question, asked.filter.searcher
+        async with self._turn:
+            for _ in range(KILLS):
+                try:
+                    take = await self._child.ask(searcher, question)
+                except _Died as died:
+                    if died.at is None:
+                        continue
+                    question = question._replace(passed=(*question.passed, died.at))
+                    if died.at not in searcher.optional:
+                        break
+                else:
+                    self.unjudged[asked.jail] += take is None and question != asked.question
+                    return take
+        self.unjudged[asked.jail] += 1
+        return None
+
+    async def _next(self) -> _Waiting:
+        while True:
+            for jail, queue in tuple(self._queues.items()):
+                del self._queues[jail]
+                if queue:
+                    waiting = queue.popleft()
+                    self._queues[jail] = queue  # at the end: jails take turns
+                    return waiting
+            self._some.clear()
+            try:
+                await asyncio.wait_for(self._some.wait(), IDLE)
+            except TimeoutError:
+                await self._child.end()
+                await self._some.wait()
+
+    def _tell(self) -> None:
+        if self._untold and time.monotonic() - self._told > TOLD:
+            self._told = time.monotonic()
+            for jail, number in self._untold.items():
+                self._complain(
+                    f"[{jail}] {number} lines not judged: regexes took too long for too many of them"
+                )
+            self._untold.clear()
+
+
+class _Died(Exception):  # noqa: N818
+    """The child ended before it answered. `at` is the place of the regex that its deadline ended, if it was that."""
+
+    def __init__(self, at: int | None) -> None:
+        super().__init__(at)
+        self.at = at
+
+
+class _Child:
+    """The process, or none. One question at a time."""
+
+    def __init__(self, complain: Callable[[str], None]) -> None:
+        self._complain = complain
+        self._process: asyncio.subprocess.Process | None = None
+        self._known: dict[Searcher, int] = {}
+        self._numbers = count()
+
+    async def ask(self, searcher: Searcher, question: Question) -> Take | None:
+        """Raises _Died."""
+        process = await self._running()
+        lines = []
+        if searcher not in self._known:
+            self._known[searcher] = next(self._numbers)
+            lines.append({"filter": self._known[searcher], **lane.described(searcher)})
+        asked = {"text": question.text, "passed": question.passed}
+        lines.append({"filter": self._known[searcher], **asked})
+        try:
+            return await asyncio.wait_for(_answer(process, lines), PATIENCE)
+        except (TimeoutError, OSError):
+            await self.end()
+            raise _Died(None) from None
+        except _Died as died:
+            self._process = None
+            code = await process.wait()
+            if code != -lane.KILLED:
+                if code > 0:
+                    self._complain(f"the process for slow regexes ended with {code}")
+                    await asyncio.sleep(1)
+                raise _Died(None) from None
+            raise died from None
+        except BaseException:
+            process.kill()  # else it would answer the next question with this one's answer
+            raise
+
+    async def end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        if self._process is None or self._process.returncode is not None:
+            self._known.clear()
+            # -P: what lies in the working directory is nobody's module; -S: the core needs the standard library alone.
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-S", "-m", lane.__name__,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL, limit=LIMIT,
+                env={"PYTHONPATH": os.fspath(Path(f2b.__file__).parent.parent)},
+            )  # fmt: skip
+        return self._process
+
+
+async def _answer(process: asyncio.subprocess.Process, lines: list[dict[str, Any]]) -> Take | None:
+    assert process.stdin
+    assert process.stdout
+    at = None
+    try:
+        process.stdin.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        await process.stdin.drain()
+        while line := await process.stdout.readline():
+            answer = json.loads(line)
+            if "at" in answer:
+                at = answer["at"]
+            elif (take := answer["take"]) is None:
+                return None
+            else:
+                return Take(take["regex"], take["groups"], tuple(take["lines"]), take["ignored"])
+    except ConnectionError:
+        pass
+    raise _Died(at)

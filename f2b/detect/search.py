@@ -1,0 +1,135 @@
+"""All regexes of a filter on one text: a pure question that can be asked here or, when it takes long, elsewhere."""
+
+import re
+from collections.abc import Collection, Sequence
+from functools import partial
+from typing import NamedTuple, Self
+
+from f2b.config.settings import FilterSettings
+from f2b.detect.budget import Guard, OverBudget, Regex
+from f2b.detect.failregex import Groups, captured, compile_failregex, compile_regex
+from f2b.detect.ring import covered
+
+
+class Take(NamedTuple):
+    """A text that a failregex took: its number, what was captured, which lines of the text it covers."""
+
+    regex: int
+    groups: Groups
+    lines: tuple[int, ...] = ()
+    ignored: bool = False
+
+
+class Question(NamedTuple):
+    """A text on which not all regexes could be asked in time.
+
+    `passed` are the places of those that need not be asked again, `lines` the numbers of its lines in the ring.
+    """
+
+    text: str
+    passed: tuple[int, ...] = ()
+    lines: tuple[int, ...] = ()
+
+
+class Searcher:
+    """The regexes by their places: the failregexes, then the ignoreregexes, and prefregex last."""
+
+    def __init__(
+        self,
+        fail: Sequence[Regex],
+        ignore: Sequence[Regex],
+        prefix: Regex | None,
+        *,
+        several: bool,
+    ) -> None:
+        self._fail = tuple(enumerate(fail))
+        self._ignore = tuple(enumerate(ignore, len(fail)))
+        self._prefix = prefix
+        self.several = several
+        """Whether the text is several lines (maxlines)."""
+        self.ignore = range(len(fail), len(fail) + len(ignore))
+        self.optional = range(self.ignore.stop)
+        """Those without which there is still something to ask: all but prefregex."""
+        self.regexes = (*fail, *ignore, *([prefix] if prefix else ()))
+        self._decisive = self.regexes[len(fail) :]
+
+    @classmethod
+    def compiled(cls, settings: FilterSettings, *, raw_names: bool) -> Self:
+        """Raises FilterError when a regex cannot be used."""
+        several = settings.maxlines > 1
+        plain = partial(compile_regex, names=raw_names, multiline=several)
+        prefix = (
+            Regex(plain(settings.prefregex), settings.prefregex.origin)
+            if settings.prefregex
+            else None
+        )
+        known = tuple(prefix.pattern.groupindex) if prefix else ()
+        fail = [
+            Regex(compile_failregex(text, known, names=raw_names, multiline=several), text.origin)
+            for text in settings.failregex
+        ]
+        ignore = [Regex(plain(text), text.origin) for text in settings.ignoreregex]
+        return cls(fail, ignore, prefix, several=several)
+
+    def ask(self, text: str, guard: Guard, passed: Collection[int] = ()) -> Take | Question | None:
+        """The first failregex that takes the text; or what is left to ask, when that would take too long here."""
+        if guard.over or any(regex.out for regex in self._decisive):
+            return Question(text)
+        try:
+            take = self._ask(text, guard, passed)
+        except OverBudget as over:
+            return self._rest(text, self.regexes.index(over.regex))
+        finally:
+            guard.running = None
+        if take is None and guard.quarantined and any(regex.out for _, regex in self._fail):
+            return self._rest(text, len(self._fail))
+        return take
+
+    def _rest(self, text: str, end: int) -> Question:
+        """What is left when all failregexes before that place have said no, but for those that were not asked."""
+        asked = self._fail[:end] if end <= len(self._fail) else ()
+        return Question(text, tuple(number for number, regex in asked if not regex.out))
+
+    def _ask(self, text: str, guard: Guard, passed: Collection[int]) -> Take | None:
+        groups: Groups = {}
+        content, offset = text, 0
+        if self._prefix is not None:
+            guard.running = self._prefix
+            prefix = self._prefix.search(text)
+            if prefix is None:
+                return None
+            groups = captured(prefix)
+            if inner := groups.pop("content", ""):
+                content, offset = inner, prefix.start("content")
+        found = self._first(content, guard, passed)
+        if found is None:
+            return None
+        number, match = found
+        lines: tuple[int, ...] = ()
+        # fail2ban tries ignoreregex on the line or on the content, by the number of regexes: we ask both.
+        asked = [content, text]
+        if self.several:
+            lines, taken = covered(text, match, offset)
+            asked = [taken]
+        ignored = self._ignores(asked, guard, passed)
+        return Take(number, groups | captured(match), lines, ignored)
+
+    def _first(
+        self, content: str, guard: Guard, passed: Collection[int]
+    ) -> tuple[int, re.Match[str]] | None:
+        for number, regex in self._fail:
+            if regex.out or number in passed:
+                continue
+            guard.running = regex
+            if (match := regex.search(content)) is not None:
+                return number, match
+        return None
+
+    def _ignores(self, texts: Sequence[str], guard: Guard, passed: Collection[int]) -> bool:
+        for place, regex in self._ignore:
+            if place in passed:
+                continue
+            guard.running = regex
+            if any(regex.search(text) for text in texts):
+                return True
+        return False
