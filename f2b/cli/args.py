@@ -1,6 +1,12 @@
 """The command line: what can be typed, and what ``--help`` says about it."""
 
-from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    ArgumentTypeError,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Never
@@ -9,6 +15,7 @@ from f2b import __version__
 from f2b.errors import Exit
 
 CONFIG = Path("/etc/f2b")
+MOST_LINES = 1000
 
 EPILOG = """\
 Without a command, f2b shows the banned addresses of every jail.
@@ -69,6 +76,7 @@ def parse(argv: Sequence[str]) -> Namespace:
     command("flush", "Take the whole wall down, without a daemon.")
     command("reload", "Read the configuration again; nothing changes if it has an error.")
     command("check", "Check the configuration, and show every error with file and line.")
+    _add_regex(command("regex", "Try a filter on a text file or on the journal."))
     command("ping", "Ask whether the daemon answers.")
 
     args, rest = parser.parse_known_args(argv)
@@ -80,6 +88,31 @@ def parse(argv: Sequence[str]) -> Namespace:
     if args.command == "unban" and bool(args.addresses) == args.everything:
         unban.error("name the addresses to unban, or --all")
     return args
+
+
+def _add_regex(parser: ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="a file, -, a line, or the word journal")
+    parser.add_argument(
+        "filter",
+        metavar="FILTER",
+        help="a jail, a filter like sshd[mode=extra], a file, or a regex",
+    )
+    parser.add_argument("ignoreregex", nargs="?", metavar="IGNOREREGEX")
+    when = "of the journal: 2h ago, or 2026-01-31T12:00"
+    parser.add_argument("--since", metavar="TIME", help=f"the beginning {when}")
+    parser.add_argument("--until", metavar="TIME", help=f"the end {when}")
+    parser.add_argument("--match", metavar="MATCH", help="another journalmatch than the filter's")
+    parser.add_argument(
+        "--maxlines", type=_line_count, metavar="N", help="lines that a regex sees"
+    )
+    parser.add_argument("--print-all-matched", action="store_true", help="show every failure")
+    parser.add_argument("--print-all-missed", action="store_true", help="show every missed line")
+
+
+def _line_count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_LINES):
+        raise ArgumentTypeError(f"a number from 1 to {MOST_LINES}, not {text!r}")
+    return int(text)
 
 
 def _add_options(parser: ArgumentParser, default: str | None = None) -> None:

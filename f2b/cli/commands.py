@@ -138,6 +138,12 @@ def _check(args: Namespace) -> int:
     return Exit.CONFIG if assembly.errors else Exit.OK
 
 
+def _regex(args: Namespace) -> int:
+    from f2b.cli import regex  # noqa: PLC0415 - nor shall they pay for this one
+
+    return regex.run(args, time.time())
+
+
 def _ping(args: Namespace) -> int:
     answer = _ask(args, protocol.Ping())
     if not _json(args, answer):
@@ -153,6 +159,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "flush": _flush,
     "reload": _reload,
     "check": _check,
+    "regex": _regex,
     "ping": _ping,
 }
 

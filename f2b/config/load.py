@@ -21,7 +21,7 @@ from f2b.config.spec import parse
 from f2b.config.table import Where, settings
 from f2b.errors import ConfigError
 
-__all__ = ["Config", "ConfigErrors", "Problem", "Severity", "load", "load_filter"]
+__all__ = ["Config", "ConfigErrors", "Problem", "Severity", "load", "load_filter", "load_jail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,15 @@ def _jails(dialect: Dialect, files: Files) -> tuple[tuple[JailSettings, ...], li
     rows = settings(Where.JAIL, Where.FILTER)
     problems += idle_options(dialect, files.marks, [DEFAULT, *enabled], rows)
     return tuple(jails), problems
+
+
+def load_jail(directory: Path, name: str) -> JailSettings | None:
+    """One jail on its own, enabled or not; None if there is none of that name. Raises ConfigErrors."""
+    files = Files(directory)
+    dialect = files.layers("jail", built_in(files))
+    if dialect is None or name in (DEFAULT, "INCLUDES") or name not in dialect.own:
+        return None
+    return read_jail(dialect, files, name)[0]
 
 
 def load_filter(
