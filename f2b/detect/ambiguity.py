@@ -14,6 +14,7 @@ from re import IGNORECASE
 from typing import Any
 
 MOST_STATES = 120
+MOST_STEPS = 300_000
 MANY = 4
 """So many optional copies of a thing are as good as any number."""
 
@@ -47,9 +48,9 @@ def ambiguous(body: Any, flags: int) -> bool | None:
     automaton = _Automaton()
     try:
         automaton.star(automaton.sequence(body, flags))
+        return automaton.is_ambiguous()
     except NoVerdictError:
         return None
-    return automaton.is_ambiguous()
 
 
 class _Automaton:
@@ -128,36 +129,44 @@ class _Automaton:
             for (here, there), ways in self._ways.items()
         ):
             return True
-        follows: dict[int, list[int]] = {}
-        for here, there in self._ways:
-            follows.setdefault(here, []).append(there)
-
-        def steps(pair: Edge) -> Iterator[Edge]:
-            for one in follows.get(pair[0], ()):
-                for two in follows.get(pair[1], ()):
-                    if self._chars[one] & self._chars[two]:
-                        yield one, two
-
-        return any(
-            _reaches(state, steps) for state in range(len(self._chars)) if self._chars[state]
-        )
+        roads = _Roads(self._ways, self._chars)
+        return any(roads.part_and_meet(state) for state, taken in enumerate(self._chars) if taken)
 
 
-def _reaches(state: int, steps: Any) -> bool:
-    """Whether from twice this state a road leads over two different ones back to it, both spelling the same."""
-    start = (state, state)
-    seen: set[tuple[Edge, bool]] = {(start, False)}
-    left = [(start, False)]
-    while left:
-        pair, parted = left.pop()
-        for pair_ in steps(pair):
-            now = parted or pair_[0] != pair_[1]
-            if now and pair_ == start:
-                return True
-            if (pair_, now) not in seen:
-                seen.add((pair_, now))
-                left.append((pair_, now))
-    return False
+class _Roads:
+    """Pairs of states that two roads reach which spell the same."""
+
+    def __init__(self, ways: Iterable[Edge], chars: list[int]) -> None:
+        self._chars = chars
+        self._follows: dict[int, list[int]] = {}
+        for here, there in ways:
+            self._follows.setdefault(here, []).append(there)
+        self._patience = MOST_STEPS
+
+    def part_and_meet(self, state: int) -> bool:
+        """Whether two different roads lead from this state back to it."""
+        start = (state, state)
+        seen = {(start, False)}
+        left = [(start, False)]
+        while left:
+            here, parted = left.pop()
+            for there in self._steps(here):
+                now = parted or there[0] != there[1]
+                if now and there == start:
+                    return True
+                if (there, now) not in seen:
+                    seen.add((there, now))
+                    left.append((there, now))
+        return False
+
+    def _steps(self, pair: Edge) -> Iterator[Edge]:
+        for one in self._follows.get(pair[0], ()):
+            for two in self._follows.get(pair[1], ()):
+                self._patience -= 1
+                if self._chars[one] & self._chars[two]:
+                    yield one, two
+        if self._patience < 0:
+            raise NoVerdictError
 
 
 def characters(item: Any, flags: int) -> int:

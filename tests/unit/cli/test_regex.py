@@ -237,10 +237,10 @@ def test_a_regex_that_takes_for_ever_can_be_stopped(tmp_path: Path) -> None:
 def test_long_input_moves_a_bar_on_a_terminal() -> None:
     outer, inner = pty.openpty()
     argv = [sys.executable, "-m", "f2b", "regex", "-", "<HOST>"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": inner}
+    environment = {**os.environ, "TERM": "xterm"}
     with subprocess.Popen(
-        argv, cwd=CHECKOUT, env={**os.environ, "TERM": "xterm"}, **pipes
-    ) as command:
+        argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=inner, cwd=CHECKOUT, env=environment
+    ) as command:  # fmt: skip
         os.close(inner)
         assert command.stdin
         for _ in range(3):
