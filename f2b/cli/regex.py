@@ -15,7 +15,7 @@ from f2b.cli.lines import Lines
 from f2b.cli.trial import Trial, Verdict
 from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
-from f2b.config.load import load_filter, load_jail
+from f2b.config.load import load_filter, load_filter_of
 from f2b.config.settings import FilterSettings, Located
 from f2b.config.spec import parse
 from f2b.detect.failregex import compile_failregex
@@ -92,8 +92,8 @@ def _filter(args: Namespace) -> FilterSettings:
         return load_filter(args.config, _of_logtype(args, file))
     if not _SPEC.fullmatch(text):
         return _regex(text)
-    if "[" not in text and args.config.is_dir() and (jail := load_jail(args.config, text)):
-        return jail.filter
+    if "[" not in text and args.config.is_dir() and (found := load_filter_of(args.config, text)):
+        return found
     name = parse(text).name
     if any((args.config / "filter.d" / f"{name}{end}").exists() for end in (".conf", ".local")):
         return load_filter(args.config, _of_logtype(args, text))

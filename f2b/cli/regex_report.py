@@ -35,6 +35,7 @@ def totals(trial: Trial, seconds: float, *, interrupted: bool) -> dict[str, Any]
     return {
         "lines": trial.lines,
         "matched": trial.matched,
+        "names": trial.names,
         "ignored": trial.ignored,
         "helpers": trial.helpers,
         "missed": trial.misses,
@@ -61,6 +62,8 @@ def _summary(trial: Trial, seconds: float, *, interrupted: bool) -> str:
         parts.append(f"{trial.helpers} that say more of a session or name nobody")
     parts += [f"{trial.ignored} ignored", f"{trial.misses} missed"]
     text = f"{trial.lines} lines in {seconds:.2f} s: {', '.join(parts)}"
+    if trial.names:
+        text += f"\n{trial.names} of the failures name a host or an id: no address, nothing to ban without usedns"
     if interrupted:
         where = f" in {trial.running.kind} {shown(trial.running.text)}" if trial.running else ""
         text += f"\ninterrupted at line {trial.lines}{where}"

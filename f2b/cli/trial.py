@@ -63,6 +63,8 @@ class Trial:
         self.running: Clock | None = None
         """The regex that looks at a line now, or was interrupted while it did."""
         self.lines = self.matched = self.ignored = self.helpers = self.misses = 0
+        self.names = 0
+        """How many failures name a host or an id instead of an address."""
         self.dates: Counter[str] = Counter()
         self.missed: list[Line] = []
         self.ignored_lines: list[Line] = []
@@ -117,7 +119,9 @@ class Trial:
         if failure is not None:
             return str(failure.address)
         name = hit.groups.get("dns", "")
-        return hit.groups.get("fid") or (name if any(map(str.isalpha, name)) else None)
+        told = hit.groups.get("fid") or (name if any(map(str.isalpha, name)) else None)
+        self.names += told is not None
+        return told
 
     def _timed(
         self, search: Callable[[str], Match[str] | None], clock: Clock

@@ -69,11 +69,7 @@ def _check_name(name: str, origin: Origin) -> None:
 def _read_filter(
     section: Section, files: Files, origin: Origin
 ) -> tuple[FilterSettings, list[Problem]]:
-    spec_text = section.located("filter")
-    with placed(spec_text.origin, "filter"):
-        spec = parse(spec_text.text)
-    with placed(origin if spec_text.origin == NOWHERE else spec_text.origin):
-        file = FilterFile(files, spec, _variables(section))
+    file = filter_of(section, files, origin)
     jail = Section(section.dialect, files.marks, section.name, file.known())
     found = file.settings(jail.marked)
     if found.feed is Feed.JOURNAL and not found.journalmatch:
@@ -87,6 +83,15 @@ def _read_filter(
         text = f"filter {found.name!r} has no failregex: the jail only takes bans by hand"
         return found, [Problem(Severity.WARNING, origin, text, jail=section.name)]
     return found, []
+
+
+def filter_of(section: Section, files: Files, origin: Origin) -> FilterFile:
+    """The filter that a jail names; `origin` is the jail's own place."""
+    spec_text = section.located("filter")
+    with placed(spec_text.origin, "filter"):
+        spec = parse(spec_text.text)
+    with placed(origin if spec_text.origin == NOWHERE else spec_text.origin):
+        return FilterFile(files, spec, _variables(section))
 
 
 def _variables(section: Section) -> dict[str, str]:

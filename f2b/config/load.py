@@ -13,15 +13,24 @@ from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
 from f2b.config.filters import FilterFile
 from f2b.config.ini import DEFAULT, Dialect, escaped
-from f2b.config.jails import built_in, is_enabled, read_jail
+from f2b.config.jails import built_in, filter_of, is_enabled, read_jail
 from f2b.config.options import idle_options
 from f2b.config.problems import Collector, ConfigErrors, Problem, Severity, jail_problems
+from f2b.config.section import Section
 from f2b.config.settings import DaemonSettings, FilterSettings, JailSettings
 from f2b.config.spec import parse
 from f2b.config.table import Where, settings
 from f2b.errors import ConfigError
 
-__all__ = ["Config", "ConfigErrors", "Problem", "Severity", "load", "load_filter", "load_jail"]
+__all__ = [
+    "Config",
+    "ConfigErrors",
+    "Problem",
+    "Severity",
+    "load",
+    "load_filter",
+    "load_filter_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +88,18 @@ def _jails(dialect: Dialect, files: Files) -> tuple[tuple[JailSettings, ...], li
     return tuple(jails), problems
 
 
-def load_jail(directory: Path, name: str) -> JailSettings | None:
-    """One jail on its own, enabled or not; None if there is none of that name. Raises ConfigErrors."""
+def load_filter_of(directory: Path, jail: str) -> FilterSettings | None:
+    """The filter of one jail, enabled or not, also without a journalmatch; None if there is no such jail.
+
+    Raises ConfigError or ConfigErrors.
+    """
     files = Files(directory)
     dialect = files.layers("jail", built_in(files))
-    if dialect is None or name in (DEFAULT, "INCLUDES") or name not in dialect.own:
+    if dialect is None or jail in (DEFAULT, "INCLUDES") or jail not in dialect.own:
         return None
-    return read_jail(dialect, files, name)[0]
+    section = Section(dialect, files.marks, jail)
+    file = filter_of(section, files, section.located("enabled").origin)
+    return file.settings(Section(dialect, files.marks, jail, file.known()).marked)
 
 
 def load_filter(

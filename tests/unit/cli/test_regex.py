@@ -134,6 +134,27 @@ def test_what_filter_is_meant(
     capsys.readouterr()
 
 
+def test_a_jail_that_only_has_a_log_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {
+        "filter.d/web.conf": "[Definition]\nfailregex = ^bad from <HOST>$\n",
+        "jail.conf": "[web]\nlogpath = /var/log/web.log\nfailregex = ^worse from <HOST>$\nfilter = web\n",
+    }
+    etc = write(tmp_path, files)
+    assert run(etc, "worse from 192.0.2.1", "web") == 0
+    assert run(etc, "bad from 192.0.2.1", "web") == 1
+    assert run(etc, "bad from 192.0.2.1", "web[]") == 0
+    capsys.readouterr()
+
+
+def test_names_are_told_and_said_to_be_none(etc: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(etc, "bad root from host.example", "other") == 0
+    output = capsys.readouterr().out
+    assert "\n1 of the failures name a host or an id: no address, nothing to ban" in output
+    assert "host.example" in output
+
+
 def test_an_ignoreregex_is_added(etc: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(etc, "bad root from 192.0.2.1", "other", "ro+t") == 1
     assert "1 ignored" in capsys.readouterr().out
