@@ -97,10 +97,13 @@ def _add_regex(parser: ArgumentParser) -> None:
         metavar="FILTER",
         help="a jail, a filter like sshd[mode=extra], a file, or a regex",
     )
-    parser.add_argument("ignoreregex", nargs="?", metavar="IGNOREREGEX")
-    when = "of the journal: 2h ago, or 2026-01-31T12:00"
-    parser.add_argument("--since", metavar="TIME", help=f"the beginning {when}")
-    parser.add_argument("--until", metavar="TIME", help=f"the end {when}")
+    parser.add_argument(
+        "ignoreregex", nargs="?", metavar="IGNOREREGEX", help="what is no failure, besides"
+    )
+    parser.add_argument(
+        "--since", metavar="TIME", help="where in the journal to begin: 2h (ago), 2026-01-31T12:00"
+    )
+    parser.add_argument("--until", metavar="TIME", help="and where to end")
     parser.add_argument("--match", metavar="MATCH", help="another journalmatch than the filter's")
     parser.add_argument(
         "--maxlines", type=_line_count, metavar="N", help="lines that a regex sees"
@@ -132,6 +135,4 @@ def _add_options(parser: ArgumentParser, default: str | None = None) -> None:
         metavar="PATH",
         help="control socket (default: as configured)",
     )
-    parser.add_argument(
-        "--json", action="store_true", default=default or False, help="print one JSON document"
-    )
+    parser.add_argument("--json", action="store_true", default=default or False, help="print JSON")

@@ -86,12 +86,12 @@ class Trial:
         verdict = Verdict(
             line, matched=who is not None, regex=hit.regex, host=who, groups=hit.groups
         )
+        clock = self.clocks[hit.regex]
+        clock.hits += 1
         if not verdict.matched:
             self.helpers += 1
             return verdict
         self.matched += 1
-        clock = self.clocks[hit.regex]
-        clock.hits += 1
         if self._all_matched or len(clock.examples) < EXAMPLES:
             clock.examples.append(verdict)
         return verdict
