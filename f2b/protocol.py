@@ -123,6 +123,7 @@ class JailStatus(JailRow):
     findtime: float
     bantime: float | None
     slow_lane: SlowLaneRow
+    increment: bool
     bans: list[BanRow]
 
 

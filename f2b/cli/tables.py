@@ -67,6 +67,7 @@ def status(answer: DaemonStatus, now: float) -> Table:
 def jail(answer: JailStatus, now: float) -> Table:
     bantime = answer["bantime"]
     lasts = "for ever" if bantime is None else f"for {times.duration_text(bantime)}"
+    lasts += ", longer each time" if answer["increment"] else ""
     rule = f"{answer['maxretry']} failures in {times.duration_text(answer['findtime'])}, banned {lasts}"
     matches = "".join(
         f"\njournalmatch  {line}" for text in answer["journalmatch"] for line in text.splitlines()

@@ -84,6 +84,8 @@ def _changed_parts(old: JailSettings, new: JailSettings) -> frozenset[Part]:
                 jail.maxretry,
                 jail.findtime,
                 jail.bantime,
+                jail.increment,
+                jail.counting,
                 jail.ipv4prefix,
                 jail.ipv6prefix,
                 jail.maxoffenders,

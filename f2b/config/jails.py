@@ -8,6 +8,7 @@ from typing import Any
 import f2b
 from f2b.config.files import Files
 from f2b.config.filters import FilterFile
+from f2b.config.increment import read_increment
 from f2b.config.ini import DEFAULT, Dialect, Sections, escaped
 from f2b.config.problems import Collector, ConfigErrors, Problem, Severity
 from f2b.config.section import Section, placed
@@ -47,12 +48,14 @@ def read_jail(dialect: Dialect, files: Files, name: str) -> tuple[JailSettings, 
     steps.attempt(lambda: _check_name(name, origin))
     found = steps.attempt(lambda: _read_filter(section, files, origin))
     wall = steps.attempt(lambda: read_wall(section, files))
+    increment = steps.attempt(lambda: read_increment(section))
     values: dict[str, Any] = {
         row.name: steps.attempt(partial(section.value, row)) for row in _PARSED
     }
     if steps.errors or found is None or wall is None:
         raise ConfigErrors(steps.errors)
-    jail = JailSettings(name=name, filter=found[0], wall=wall[0], origin=origin, **values)
+    values |= {"wall": wall[0], "increment": increment, "origin": origin}
+    jail = JailSettings(name=name, filter=found[0], **values)
     return jail, found[1] + [_left_out(*action) for action in wall[1]]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from f2b.addresses import Offender
+from f2b.config.formula import DOUBLING, Formula
 from f2b.errors import Origin
 
 NOWHERE: Final = Origin("", 0)
@@ -58,6 +59,25 @@ class WallSettings:
     blocktype: Blocktype = Blocktype.DROP
 
 
+class Counting(StrEnum):
+    """When failures are enough: maxretry within findtime, or fail2ban's estimate of their rate."""
+
+    WINDOW = "window"
+    ESTIMATE = "estimate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Increment:
+    """How bans grow with the offences of their offender. `multipliers` replace the formula."""
+
+    factor: float = 1.0
+    formula: Formula = DOUBLING
+    multipliers: tuple[float, ...] = ()
+    maxtime: float | None = None
+    rndtime: float = 0.0
+    overalljails: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JailSettings:
     """One enabled jail."""
@@ -68,6 +88,8 @@ class JailSettings:
     maxretry: int = 5
     findtime: float = 600
     bantime: float | None = 600
+    increment: Increment | None = None
+    counting: Counting = Counting.WINDOW
     ignoreip: tuple[Offender, ...] = ()
     ignoreself: bool = True
     ipv4prefix: int = 32

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from f2b.config import values
+from f2b.config import formula, values
 from f2b.config.ports import ports, protocols
-from f2b.config.settings import Blocktype, Feed, Latency, OnStop
+from f2b.config.settings import Blocktype, Counting, Feed, Latency, OnStop
 
 
 class Where(StrEnum):
@@ -69,7 +69,7 @@ _DAEMON = (
     ),
     Setting(
         "dbpurgeage", Where.DAEMON, values.positive_duration, "1d",
-        "how long ended bans are remembered",
+        "how long ended bans are remembered, and with them the offences that make bans grow",
     ),
     Setting(
         "journal", Where.DAEMON, values.journal, "system",
@@ -133,6 +133,32 @@ _JAIL = (
         "bantime", Where.JAIL, values.lifetime, "10m", "how long a ban lasts; -1 is for ever"
     ),
     Setting(
+        "bantime.increment", Where.JAIL, values.boolean, "false",
+        "whether bans grow with the offences of their offender",
+    ),
+    Setting("bantime.factor", Where.JAIL, formula.number, "1", "banFactor in the formula"),
+    Setting(
+        "bantime.formula", Where.JAIL, formula.formula, formula.DOUBLING.text,
+        "the seconds that a ban lasts after ban.Count earlier ones",
+    ),
+    Setting(
+        "bantime.multipliers", Where.JAIL, formula.numbers, "",
+        "what bantime is multiplied by instead, ban by ban; the last goes on",
+    ),
+    Setting("bantime.maxtime", Where.JAIL, values.longest, "", "how long a ban lasts at most"),
+    Setting(
+        "bantime.rndtime", Where.JAIL, values.period, "0",
+        "up to how much is added to a ban by chance",
+    ),
+    Setting(
+        "bantime.overalljails", Where.JAIL, values.boolean, "false",
+        "whether the offences in all jails count",
+    ),
+    Setting(
+        "counting", Where.JAIL, values.choice(Counting), "window",
+        "when failures are enough: window (maxretry within findtime), or estimate (at that rate)",
+    ),
+    Setting(
         "ignoreip", Where.JAIL, values.address_list, "",
         "addresses and networks that are never banned and always let through",
     ),
@@ -192,8 +218,7 @@ _JAIL = (
     *_ignored(Where.JAIL, "f2b's chain comes before all of these", "chain"),
     *_ignored(
         Where.JAIL, "it is not available yet",
-        "ignorecommand ignorecache bantime.increment bantime.factor bantime.formula "
-        "bantime.multipliers bantime.maxtime bantime.rndtime bantime.overalljails",
+        "ignorecommand ignorecache",
     ),
     *_ignored(
         Where.JAIL, "mail and report actions are not available yet",

@@ -78,6 +78,19 @@ def lifetime(text: str) -> float | None:
     return None if _duration(text) < 0 else positive_duration(text)
 
 
+def longest(text: str) -> float | None:
+    """A duration above zero; None for nothing and for a negative one: without bounds."""
+    return lifetime(text) if text else None
+
+
+def period(text: str) -> float:
+    """A duration of at least zero, which nothing is too."""
+    seconds = _duration(text or "0")
+    if seconds < 0:
+        raise needs("a duration of at least zero", text)
+    return seconds
+
+
 def _duration(text: str) -> float:
     try:
         return times.duration(text)

@@ -5,20 +5,28 @@ yield to live entries, has a filter of its own, and leaves out what the store al
 """
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from f2b.config.diff import fingerprint
+from f2b.daemon.pace import SLICE as TURN
+from f2b.daemon.pace import Pace
 from f2b.daemon.recorder import Recorder
-from f2b.decide.engine import Engine
+from f2b.decide.engine import Asked, Engine
 from f2b.decide.jail import Jail
+from f2b.detect.budget import Guard
 from f2b.detect.filter import Filter
+from f2b.detect.search import Take
 from f2b.journal.match import union
 from f2b.journal.reader import JournalReader, reached
 from f2b.model import Decision, Entry, Failure, Position
 from f2b.store import Batch, Store
 
 SLICE = 200
-"""Entries between two yields: a few milliseconds."""
+"""Entries read at a time: a few milliseconds."""
+QUESTIONS = 1000
+"""How many entries of a past may be slow; those beyond are not judged."""
 
 CarryOut = Callable[[Sequence[Decision]], Awaitable[None]]
 
@@ -26,8 +34,11 @@ CarryOut = Callable[[Sequence[Decision]], Awaitable[None]]
 class CatchUps:
     """Owns the catch-ups under way. `progress` has the share that is read, by jail."""
 
-    def __init__(self, recorder: Recorder, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, recorder: Recorder, store: Store, clock: Callable[[], float], pace: Pace
+    ) -> None:
         self._recorder = recorder
+        self._pace = pace
         self._store = store
         self._clock = clock
         self.progress: dict[str, float] = {}
@@ -50,7 +61,9 @@ class CatchUps:
         for jail in jails:
             if jail.match is None or known.get(jail.name) == fingerprint(jail.settings):
                 continue
-            past = _Past(jail, source, self._clock() - jail.settings.findtime, boundary)
+            past = _Past(
+                jail, source, self._clock() - jail.settings.findtime, boundary, engine.guard
+            )
             work = self._catch_up(jail, past, engine, carry_out)
             self._tasks[jail.name] = asyncio.get_running_loop().create_task(work)
 
@@ -76,7 +89,7 @@ class CatchUps:
         self.progress[jail.name] = 0.0
         try:
             past.open()
-            while (failures := past.read()) is not None:
+            while (failures := await self._read(past)) is not None:
                 # What waits for a store that does not answer is not known to it yet.
                 while self._recorder.degraded:
                     await asyncio.sleep(1)
@@ -92,6 +105,15 @@ class CatchUps:
         finally:
             past.close()
             self.progress.pop(jail.name, None)
+
+    async def _read(self, past: "_Past") -> list[Failure] | None:
+        """The failures of a slice, those of slow regexes too: here there is time to wait for them."""
+        with self._pace.armed():
+            failures = past.read()
+        late = [past.late(asked, await self._pace.lane.ask(asked)) for asked in past.take_asked()]
+        self._pace.lane.dropped[past.jail] += past.lost
+        past.lost = 0
+        return failures if failures is None else [*failures, *filter(None, late)]
 
     async def _unknown(self, jail: Jail, failures: Sequence[Failure]) -> list[Failure]:
         """Those that no earlier run has stored: a repeated catch-up counts nothing twice."""
@@ -109,10 +131,19 @@ class CatchUps:
 class _Past:
     """The entries of one jail between two points in time, as failures."""
 
-    def __init__(self, jail: Jail, source: str, start: float, boundary: Position) -> None:
+    def __init__(
+        self, jail: Jail, source: str, start: float, boundary: Position, guard: Guard
+    ) -> None:
         assert jail.match is not None
         self._match = jail.match
+        self.jail = jail.name
         self._filter = Filter(jail.settings.filter)
+        self._filter.searcher = jail.filter.searcher  # what is quarantined there is so here
+        self._filter.guard = guard
+        self._entries: deque[tuple[Entry, bool]] = deque()
+        self._asked: list[Asked] = []
+        self._slow = self.lost = 0
+        self._read = start
         self._start = start
         self._boundary = boundary
         self._reader = JournalReader(source, union([jail.match]))
@@ -126,20 +157,45 @@ class _Past:
 
     def read(self) -> list[Failure] | None:
         """The failures of the next slice; None at the end."""
-        entries = self._reader.read(SLICE)
-        if not entries or self._beyond(entries[0][0]):
+        if not self._entries:
+            self._entries.extend(self._reader.read(SLICE))
+        if not self._entries or self._beyond(self._entries[0][0]):
             return None
         failures = []
-        for entry, warm in entries:
-            if self._beyond(entry):
-                break
-            failure = self._filter.find(entry) if self._match.fits(entry.fields) else None
+        end = time.monotonic() + TURN
+        while self._entries and time.monotonic() < end and not self._beyond(self._entries[0][0]):
+            entry, warm = self._entries.popleft()
+            self._read = entry.time
+            failure = self._find(entry, warm=warm)
             if failure is not None and not warm:
                 failures.append(failure)
         span = self._boundary.time - self._start
         if span > 0:
-            self.progress = min(1.0, max(0.0, (entries[-1][0].time - self._start) / span))
+            self.progress = min(1.0, max(0.0, (self._read - self._start) / span))
         return failures
+
+    def take_asked(self) -> list[Asked]:
+        """What the regexes of the last slice could not say in time."""
+        asked, self._asked = self._asked, []
+        return asked
+
+    def late(self, asked: Asked, take: Take | None) -> Failure | None:
+        failure = self._filter.late(asked.question, take, asked.entry)
+        return None if asked.warm else failure
+
+    def _find(self, entry: Entry, *, warm: bool) -> Failure | None:
+        if not self._match.fits(entry.fields):
+            return None
+        self._filter.guard.begin()
+        failure = self._filter.find(entry)
+        for question in self._filter.questions:
+            self._slow += 1
+            if self._slow <= QUESTIONS:
+                self._asked.append(Asked(self.jail, self._filter, entry, question, warm))
+            else:
+                self.lost += 1
+        self._filter.questions.clear()
+        return failure
 
     def _beyond(self, entry: Entry) -> bool:
         return reached(entry.cursor, entry.time, self._boundary)

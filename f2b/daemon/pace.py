@@ -5,7 +5,7 @@ Owns the slow lane and the tickets of what waits in it. Which regexes are quaran
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import NamedTuple
 
@@ -57,7 +57,7 @@ class Pace:
         end = time.monotonic() + SLICE
         decisions: list[Decision] = []
         last, number = None, 0
-        with self._deadline.armed() if self._deadline else nullcontext():
+        with self.armed():
             for entry, warm in entries:
                 if warm:
                     self._engine.warm(entry)
@@ -72,6 +72,10 @@ class Pace:
             self.lane.put(asked, release)
         self._engine.asked.clear()
         return Fed(decisions, last, number)
+
+    def armed(self) -> AbstractContextManager[None]:
+        """Within this, regexes have their budget."""
+        return self._deadline.armed() if self._deadline else nullcontext()
 
     def keep_house(self) -> None:
         """Say who is quarantined, and let go whose time is over."""

@@ -5,7 +5,6 @@ from functools import partial
 
 from f2b.daemon.recorder import Recorder
 from f2b.decide.engine import Engine
-from f2b.decide.tally import SLACK
 from f2b.store import FailureKey, Store
 
 SLICE = 5000
@@ -19,7 +18,7 @@ async def purge(
     for jail in tuple(engine.jails.values()):
         while jail.ledger.purge(now - age, SLICE):
             await asyncio.sleep(0)
-        before = now - max(age, jail.settings.findtime + SLACK)
+        before = now - max(age, jail.tally.reach)
         after: FailureKey | None = ("", "")
         while after is not None:
             after = await recorder.between(partial(store.purge_failures, jail.name, after, before))

@@ -13,7 +13,6 @@ from f2b.daemon.recorder import Recorder
 from f2b.decide.assemble import assemble
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
-from f2b.decide.tally import SLACK
 from f2b.journal.cursor import passed
 from f2b.model import Decision
 from f2b.store import Store
@@ -55,7 +54,7 @@ async def prepare(
         old = engine.jails.get(jail.name)
         if old is None:
             await recorder.between(partial(remember, jail, store, now))
-        elif jail.settings.findtime > old.settings.findtime:
+        elif jail.tally.reach > old.tally.reach:
             stored[jail.name] = await recorder.between(partial(_failures, jail, store, now))
     plan = diff(config, new)
     warnings = [str(problem) for problem in assembly.problems]
@@ -82,9 +81,9 @@ def remember(jail: Jail, store: Store, now: float) -> None:
     failures = _failures(jail, store, now)
     jail.restore(failures, store.bans(jail.name), store.newest(jail.name), now)
     if jail.match is not None and (position := store.position()) is not None:
-        seen = store.seen(jail.name, jail.settings.findtime + SLACK, now)
+        seen = store.seen(jail.name, jail.tally.reach, now)
         jail.seen = {each for each in seen if not passed(each[0], position)}
 
 
 def _failures(jail: Jail, store: Store, now: float) -> Stored:
-    return list(store.failures(jail.name, jail.settings.findtime + SLACK, now))
+    return list(store.failures(jail.name, jail.tally.reach, now))

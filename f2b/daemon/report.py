@@ -40,6 +40,7 @@ def jail_status(jail: Jail, row: JailRow, bans: list[BanRow], slow: SlowLaneRow)
         findtime=settings.findtime,
         bantime=settings.bantime,
         slow_lane=slow,
+        increment=settings.increment is not None,
         bans=bans,
     )
 

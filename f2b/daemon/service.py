@@ -83,9 +83,9 @@ class Service:
             time.time,
             parts.events.error,
         )
-        self._catch_ups = CatchUps(self._recorder, self._store, time.time)
         self._holds = Holds()
         self._pace = Pace(self._engine, self._holds, self._events, self._carry_out, time.time)
+        self._catch_ups = CatchUps(self._recorder, self._store, time.time, self._pace)
         self._health = Health(
             self._engine, self._recorder, self._enforcer, self._catch_ups, self._events, self._pace
         )

@@ -21,6 +21,8 @@ from f2b.decide.engine import Asked
 from f2b.detect import lane
 from f2b.detect.search import Question, Searcher, Take
 
+DEADLINE = 0.25
+"""Seconds of CPU time for one regex on one text."""
 CEILING = 1000
 """Entries that may wait for each jail."""
 IDLE = 30.0
@@ -95,10 +97,11 @@ class SlowLane:
                     if died.at not in searcher.optional:
                         break
                 else:
-                    self.unjudged[asked.jail] += take is None and question != asked.question
-                    return take
+                    if take is not None or question == asked.question:
+                        return take
+                    break
         self.unjudged[asked.jail] += 1
-        return None
+        return nobody_knows(question)
 
     async def _next(self) -> _Waiting:
         while True:
@@ -125,6 +128,11 @@ class SlowLane:
             self._untold.clear()
 
 
+def nobody_knows(question: Question) -> Take:
+    """Counts as nothing, and the lines of a ring are gone: with the next line they would be as slow again."""
+    return Take(-1, {}, tuple(range(len(question.lines))), ignored=True)
+
+
 class _Died(Exception):  # noqa: N818
     """The child ended before it answered. `at` is the place of the regex that its deadline ended, if it was that."""
 
@@ -149,7 +157,7 @@ class _Child:
         if searcher not in self._known:
             self._known[searcher] = next(self._numbers)
             lines.append({"filter": self._known[searcher], **lane.described(searcher)})
-        asked = {"text": question.text, "passed": question.passed}
+        asked = {"text": question.text, "passed": question.passed, "deadline": DEADLINE}
         lines.append({"filter": self._known[searcher], **asked})
         try:
             return await asyncio.wait_for(_answer(process, lines), PATIENCE)
@@ -166,7 +174,8 @@ class _Child:
                 raise _Died(None) from None
             raise died from None
         except BaseException:
-            process.kill()  # else it would answer the next question with this one's answer
+            self._process = None  # else it would answer the next question with this one's answer
+            process.kill()
             raise
 
     async def end(self) -> None:

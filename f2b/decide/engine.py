@@ -92,7 +92,7 @@ class Engine:
             failure = replace(failure, time=now)
             self.clipped += 1
         self._newest = max(self._newest, failure.time)
-        decisions = jail.count(failure, now)
+        decisions = jail.count(failure, now, self._elsewhere(jail, failure.address))
         for decision in tuple(decisions):
             if isinstance(decision, Banned) and jail.settings.filter.feed is not Feed.BANS:
                 decisions += self._recidive(decision, failure, now)
@@ -189,6 +189,17 @@ class Engine:
             return ()
         return (
             jail for jail in self.jails.values() if jail.match and jail.match.fits(entry.fields)
+        )
+
+    def _elsewhere(self, jail: Jail, address: Offender) -> int:
+        """The offences in other jails, if they count. A ban for being banned (recidive) is no offence of its own."""
+        increment = jail.settings.increment
+        if increment is None or not increment.overalljails:
+            return 0
+        return sum(
+            other.ledger.offences(other.offender(address))
+            for other in self.jails.values()
+            if other is not jail and other.settings.filter.feed is not Feed.BANS
         )
 
     def _recidive(self, banned: Banned, failure: Failure, now: float) -> list[Decision]:

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from operator import itemgetter
 
 from f2b.addresses import Family, Offender
-from f2b.config.settings import Feed, JailSettings
+from f2b.config.settings import Counting, Feed, JailSettings
+from f2b.decide.bantime import bantime, retries
+from f2b.decide.estimate import Estimate
 from f2b.decide.ignore import IgnoreList
 from f2b.decide.ledger import Ledger
 from f2b.decide.tally import SLACK, Tally
@@ -94,15 +96,16 @@ class Jail:
         prefix = settings.ipv4prefix if address.family is Family.INET else settings.ipv6prefix
         return address.masked(prefix)
 
-    def count(self, failure: Failure, now: float) -> list[Decision]:
-        """Decide on one failure of an address that is not ignored."""
+    def count(self, failure: Failure, now: float, elsewhere: int = 0) -> list[Decision]:
+        """Decide on one failure of an address that is not ignored; `elsewhere` are its offences in other jails."""
         self.found += 1
         self.tally.seen(failure.time, now)
         offender = self.offender(failure.address)
-        bantime = self.settings.bantime
-        if self.ledger.holds(offender, failure.time, failure.session):
+        here = self.ledger.offences(offender)
+        if held := self.ledger.holds(offender, failure.time, failure.session):
             decisions: list[Decision] = [Found(self.name, offender, failure, counts=False)]
-            until = None if bantime is None else failure.time + bantime
+            seconds = bantime(self.settings, offender, held.start, here + elsewhere - 1)
+            until = None if seconds is None else failure.time + seconds
             revived = self.ledger.get(offender) is None
             prolonged = self.ledger.prolong(offender, until)
             if prolonged:
@@ -111,14 +114,15 @@ class Jail:
                     decisions += self._make_room(prolonged, now)
             return decisions
         decisions = [Found(self.name, offender, failure, counts=True)]
-        window = self.tally.add(offender, failure.time)
+        window = self.tally.add(offender, failure.time, retries(self.settings, here))
         if window:
             start = window[-1]
+            seconds = bantime(self.settings, offender, start, here + elsewhere)
             ban = Ban(
                 self.name,
                 offender,
                 start,
-                until=None if bantime is None else start + bantime,
+                until=None if seconds is None else start + seconds,
                 failures=len(window),
                 session=failure.session,
             )
@@ -159,4 +163,5 @@ class Jail:
 
 
 def _tally(settings: JailSettings) -> Tally:
-    return Tally(settings.maxretry, settings.findtime, settings.maxoffenders)
+    kind = Estimate if settings.counting is Counting.ESTIMATE else Tally
+    return kind(settings.maxretry, settings.findtime, settings.maxoffenders)

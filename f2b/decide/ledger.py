@@ -60,6 +60,11 @@ class Ledger:
         """The ban in force."""
         return None if offender in self._over else self._last.get(offender)
 
+    def offences(self, offender: Offender) -> int:
+        """How many bans it had, the one in force among them."""
+        last = self._last.get(offender)
+        return last.offence if last else 0
+
     def holds(self, offender: Offender, time: float, session: str | None) -> Ban | None:
         """The ban that a failure of this time belongs to: one that covers it, or whose session it is still part of."""
         ban = self._last.get(offender)
@@ -86,8 +91,7 @@ class Ledger:
 
     def ban(self, ban: Ban) -> Ban:
         """Enter a new ban, with its offence count."""
-        before = self._last.get(ban.offender)
-        ban = replace(ban, jail=self._jail, offence=before.offence + 1 if before else 1)
+        ban = replace(ban, jail=self._jail, offence=self.offences(ban.offender) + 1)
         self._enter(ban)
         return ban
 

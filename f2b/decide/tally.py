@@ -28,6 +28,9 @@ class Tally:
     def __init__(self, maxretry: int, findtime: float, ceiling: int) -> None:
         self._maxretry = maxretry
         self._findtime = findtime
+        self._kept = maxretry
+        self.reach = findtime + SLACK
+        """How many seconds a failure lies before the newest and may still count."""
         self._ceiling = ceiling
         self._once: Offenders = OrderedDict()
         self._again: Offenders = OrderedDict()
@@ -45,15 +48,15 @@ class Tally:
         """Take note of the time of any failure. A clock that was ahead once must not make all that follows stale."""
         self._newest = min(max(self._newest, time), now)
 
-    def add(self, offender: Offender, time: float) -> Times:
-        """Count a failure. When the last `maxretry` of this offender lie within findtime: those; else nothing."""
-        horizon = self._newest - self._findtime - SLACK
+    def add(self, offender: Offender, time: float, retries: int | None = None) -> Times:
+        """Count a failure. When so many of this offender (`maxretry`) lie within findtime: those; else nothing."""
+        horizon = self._newest - self.reach
         times = self.forget(offender)
-        times = tuple(sorted(t for t in (*times, time) if t >= horizon))[-self._maxretry :]
+        times = tuple(sorted(t for t in (*times, time) if t >= horizon))[-self._kept :]
         if times:
             (self._once if len(times) == 1 else self._again)[offender] = times
         self._shrink(horizon)
-        return times if self._within(times, self._maxretry) else ()
+        return self._window(times, retries or self._maxretry)
 
     def forget(self, offender: Offender) -> Times:
         """Drop an offender; the times that counted."""
@@ -69,9 +72,10 @@ class Tally:
                 count += 1
         return count
 
-    def _within(self, times: Times, number: int) -> bool:
-        """Say whether the last `number` failures are there and lie within findtime."""
-        return len(times) >= number and times[-1] - times[-number] <= self._findtime
+    def _window(self, times: Times, number: int) -> Times:
+        """The last `number` failures, if there are so many and they lie within findtime."""
+        last = times[-number:]
+        return last if len(last) == number and last[-1] - last[0] <= self._findtime else ()
 
     def _shrink(self, horizon: float) -> None:
         """Drop stale offenders, two of each kind per failure: enough to keep up, at constant cost. Obey the ceiling."""
@@ -90,7 +94,7 @@ class Tally:
         if short > 1 and len(self._once) > self._ceiling // 4:
             return self._once, next(iter(self._once))
         for offender, times in islice(self._again.items(), 64):
-            if not self._within(times, short):
+            if not self._window(times, short):
                 return self._again, offender
         kind = self._again if len(self._again) > len(self._once) else self._once
         return kind, next(iter(kind))

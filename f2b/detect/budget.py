@@ -7,6 +7,7 @@ budget.
 
 import re
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from f2b.config.settings import NOWHERE
 from f2b.errors import Origin
 
-BUDGET = 0.03
+BUDGET = 0.025
 """Seconds of CPU time that an entry may take, for all regexes of all jails together."""
 STRIKES = 3
 QUARANTINE = 600.0
@@ -28,7 +29,7 @@ INTERRUPTIBLE = (3, 11, 7) <= sys.version_info < (3, 12) or sys.version_info >= 
 
 Search = Callable[[str], re.Match[str] | None]
 
-_FLAGS = re.compile(r"\(\?[aiLsu]+\)")
+_FLAGS = re.compile(r"\A\s*\(\?[aiLmsux]+\)")
 _PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[()|]", re.DOTALL)
 
 
@@ -148,21 +149,26 @@ def searching(pattern: re.Pattern[str]) -> Search:
     """The pattern's `search`, or one that finds the same and can be interrupted."""
     if INTERRUPTIBLE or anchored(pattern):
         return pattern.search
+    # One attempt that goes through all places itself: it looks for signals as often as one long attempt does.
+    source = _FLAGS.sub("", pattern.pattern)
+    end = "\n)" if pattern.flags & re.VERBOSE else ")"  # a comment would go on
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        screen = re.compile(f"(?s:.*?)(?:{source}{end}", pattern.flags)
 
     def search(text: str) -> re.Match[str] | None:
-        if len(text) <= SHORT:  # a few milliseconds at most
-            return pattern.search(text)
-        for start in range(len(text) + 1):
-            if match := pattern.match(text, start):
-                return match
-        return None
+        if len(text) > SHORT and screen.match(text) is None:
+            return None
+        return pattern.search(
+            text
+        )  # which takes a few milliseconds, or as long as the screen took
 
     return search
 
 
 def anchored(pattern: re.Pattern[str]) -> bool:
     """Say whether it can match at the start of the text alone; in doubt it can elsewhere."""
-    regex = _FLAGS.sub("", pattern.pattern, count=1)
+    regex = _FLAGS.sub("", pattern.pattern)
     if pattern.flags & (re.MULTILINE | re.VERBOSE) or not regex.startswith(("^", r"\A")):
         return False
     depth = 0

@@ -1,8 +1,9 @@
 """The other end of the slow lane: a process that asks regexes what would keep the daemon waiting.
 
-Reads JSON lines and answers each with one: ``{"filter": n, ...}`` brings regexes, ``{"text": ..., "filter": n, ...}``
-asks them. Before each regex it says with ``{"at": place}`` which it is, and arms a timer whose signal it does not
-handle. So the kernel ends it there, whatever loop it is in and whether or not the daemon still lives.
+Reads JSON lines: ``{"filter": n, "regexes": ...}`` brings regexes, ``{"filter": n, "text": ...}`` asks them and is
+answered with ``{"take": ...}``. Before each regex it says with ``{"at": place}`` which it is, and arms a timer of
+``deadline`` seconds of CPU time whose signal it does not handle. So the kernel ends it there, whatever loop it is in
+and whether or not the daemon still lives.
 """
 
 import contextlib
@@ -16,8 +17,6 @@ from typing import Any
 from f2b.detect.budget import Guard, Regex
 from f2b.detect.search import Searcher, Take
 
-DEADLINE = 0.25
-"""Seconds of CPU time for one regex on one text."""
 KILLED = signal.SIGVTALRM
 
 
@@ -42,6 +41,7 @@ class _Watch(Guard):
 
     def __init__(self) -> None:
         self.places: dict[Regex, int] = {}
+        self.deadline = 0.0
         super().__init__()
 
     @property
@@ -50,7 +50,7 @@ class _Watch(Guard):
 
     @running.setter
     def running(self, regex: Regex | None) -> None:
-        signal.setitimer(signal.ITIMER_VIRTUAL, DEADLINE if regex else 0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, self.deadline if regex else 0)
         if regex:
             _say({"at": self.places[regex]})
 
@@ -63,7 +63,7 @@ def _say(answer: dict[str, Any] | None) -> None:
 def main() -> None:
     """Serve until standard input ends."""
     with contextlib.suppress(OSError):  # the sandbox may forbid it
-        os.nice(10)
+        os.nice(5)
     filters: dict[int, Searcher] = {}
     watch = _Watch()
     for line in sys.stdin:
@@ -74,6 +74,7 @@ def main() -> None:
             continue
         searcher = filters[number]
         watch.places = {regex: place for place, regex in enumerate(searcher.regexes)}
+        watch.deadline = request["deadline"]
         take = searcher.ask(request["text"], watch, request["passed"])
         _say({"take": take._asdict() if isinstance(take, Take) else None})
 

@@ -73,12 +73,13 @@ class Searcher:
 
     def ask(self, text: str, guard: Guard, passed: Collection[int] = ()) -> Take | Question | None:
         """The first failregex that takes the text; or what is left to ask, when that would take too long here."""
-        if guard.over or any(regex.out for regex in self._decisive):
+        if guard.over or (guard.quarantined and any(regex.out for regex in self._decisive)):
             return Question(text)
         try:
             take = self._ask(text, guard, passed)
         except OverBudget as over:
-            return self._rest(text, self.regexes.index(over.regex))
+            place = self.regexes.index(over.regex)
+            return self._rest(text, place if place < len(self._fail) else 0)
         finally:
             guard.running = None
         if take is None and guard.quarantined and any(regex.out for _, regex in self._fail):
@@ -87,8 +88,7 @@ class Searcher:
 
     def _rest(self, text: str, end: int) -> Question:
         """What is left when all failregexes before that place have said no, but for those that were not asked."""
-        asked = self._fail[:end] if end <= len(self._fail) else ()
-        return Question(text, tuple(number for number, regex in asked if not regex.out))
+        return Question(text, tuple(number for number, regex in self._fail[:end] if not regex.out))
 
     def _ask(self, text: str, guard: Guard, passed: Collection[int]) -> Take | None:
         groups: Groups = {}
@@ -117,8 +117,9 @@ class Searcher:
     def _first(
         self, content: str, guard: Guard, passed: Collection[int]
     ) -> tuple[int, re.Match[str]] | None:
+        choosy = passed or guard.quarantined
         for number, regex in self._fail:
-            if regex.out or number in passed:
+            if choosy and (regex.out or number in passed):
                 continue
             guard.running = regex
             if (match := regex.search(content)) is not None:

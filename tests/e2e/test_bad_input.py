@@ -70,6 +70,10 @@ def test_f2b_conf(daemon: Daemon, line: str, said: str) -> None:
         ("bantime = 0", "jail.d/test.conf:3: bantime needs a duration above zero"),
         ("findtime = -1", "jail.d/test.conf:3: findtime needs a duration above zero"),
         (
+            "bantime.formula = ban.Tim",
+            "jail.d/test.conf:3: bantime.formula needs a formula: 'ban.Tim' is not understood",
+        ),
+        (
             "maxretry = 0",
             "jail.d/test.conf:3: maxretry needs a whole number of at least 1, got '0'",
         ),

@@ -1,4 +1,4 @@
-"""SIGKILL between the lines of one login: fail2ban's sshd filter (sessions) and slapd filter (maxlines) lose nothing."""
+"""SIGKILL between the lines of one login, as fail2ban's sshd filter (sessions) and slapd filter (maxlines) read it."""
 
 import os
 import time

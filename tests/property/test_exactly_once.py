@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from f2b.config.settings import Feed, FilterSettings, JailSettings, Located
+from f2b.config.settings import (
+    Counting,
+    Feed,
+    FilterSettings,
+    Increment,
+    JailSettings,
+    Located,
+)
 from f2b.daemon.reload import remember
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
@@ -51,6 +58,18 @@ JAILS = (
     JailSettings(name="session", filter=SESSION, maxretry=2, findtime=30, bantime=40),
     JailSettings(name="lines", filter=LINES, maxretry=2, findtime=60, bantime=600),
     JailSettings(name="once", filter=PLAIN, maxretry=1, findtime=10, bantime=None),
+    JailSettings(
+        name="grow",
+        filter=PLAIN,
+        maxretry=4,
+        findtime=60,
+        bantime=20,
+        increment=Increment(maxtime=100, rndtime=15, overalljails=True),
+    ),
+    JailSettings(
+        name="rate", filter=PLAIN, maxretry=4, findtime=25, bantime=30, counting=Counting.ESTIMATE
+    ),
+    JailSettings(name="slow", filter=PLAIN, maxretry=2, findtime=600, counting=Counting.ESTIMATE),
     JailSettings(name="recidive", filter=BANS, maxretry=2, findtime=100, bantime=150),
 )
 
@@ -216,6 +235,25 @@ def test_a_crash_between_the_lines_of_a_failure_changes_nothing(
     disturbed = run(tmp_path / "b", history, [1], crashes, [0.0], live=False)
     assert disturbed == undisturbed
     assert len(undisturbed[0]) == 2
+
+
+@pytest.mark.parametrize("crashes", [{at} for at in range(12)] + [set(range(0, 24, 2))])
+def test_a_crash_changes_neither_bans_that_grow_nor_an_estimate(
+    tmp_path: Path, crashes: set[int]
+) -> None:
+    """The estimate looks back further than a window; the bans grow by the offences in other jails, and by chance."""
+    history = entries(
+        [
+            (("a", f"bad 192.0.2.{number}"), 1, step)
+            for number, step in [(1, 0.0), (2, 920), (1, 30), *[(1, 5.0)] * 4, (1, 200), (1, 1)]
+        ]
+    )
+    undisturbed = run(tmp_path / "a", history, [len(history)], set(), [0.0], live=True)
+    disturbed = run(tmp_path / "b", history, [1], crashes, [0.0], live=True)
+    assert disturbed == undisturbed
+    bans = [ban for ban in undisturbed[1] if isinstance(ban, tuple)]
+    assert [ban[2] for ban in bans if ban[0] == "slow"] == [1_000_950]
+    assert len({ban[3] - ban[2] for ban in bans if ban[0] == "grow"}) == 2
 
 
 def test_the_test_would_notice_a_position_outside_the_transaction(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ STATUS = DaemonStatus(
 )  # fmt: skip
 JAIL = JailStatus(
     **ROW, filter="sshd[mode=normal]", journalmatch=["_COMM=sshd\n_COMM=sshd-session"], maxretry=5,
-    findtime=600, bantime=3600, bans=[BAN],
+    findtime=600, bantime=3600, increment=False, bans=[BAN],
     slow_lane=SlowLaneRow(quarantined=[], waiting=0, not_judged=0),
 )  # fmt: skip
 
@@ -109,6 +109,13 @@ def test_a_jail_that_bans_for_ever() -> None:
     assert first.endswith("5 failures in 10m, banned for ever")
 
 
+def test_a_jail_whose_bans_grow() -> None:
+    first, *_ = tables.plain(
+        tables.jail(JailStatus(**{**JAIL, "increment": True}), NOW)
+    ).splitlines()
+    assert first.endswith("banned for 1h, longer each time")
+
+
 def test_a_jail_without_bans() -> None:
     answer = JailStatus(**{**JAIL, "bans": []})
     assert tables.plain(tables.jail(answer, NOW)).splitlines()[-1].endswith("watching")
@@ -132,6 +139,7 @@ class Terminal(StringIO):
 
 def test_a_terminal_gets_the_same_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one would have 80 columns
     monkeypatch.setattr("sys.stdout", screen := Terminal())
     table = tables.banned({"sshd": [BAN, FOR_EVER]}, NOW)
     tables.show(table)
@@ -141,6 +149,7 @@ def test_a_terminal_gets_the_same_cells(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_markup_in_a_cell_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one would have 80 columns
     monkeypatch.setattr("sys.stdout", screen := Terminal())
     row = JailRow(**{**ROW, "broken": "bad regex: '[red]x[/red]'"})
     tables.show(tables.status(DaemonStatus(**{**STATUS, "jails": [row]}), NOW))

@@ -33,6 +33,9 @@ def test_jails_come_go_and_stay(tmp_path: Path) -> None:
     [
         ("maxretry = 3", {Part.THRESHOLDS}),
         ("bantime = -1", {Part.THRESHOLDS}),
+        ("bantime.increment = true", {Part.THRESHOLDS}),
+        ("bantime.formula = ban.Time", set()),
+        ("counting = estimate", {Part.THRESHOLDS}),
         ("ipv6prefix = 48", {Part.THRESHOLDS}),
         ("ignoreip = 192.0.2.1", {Part.IGNORE}),
         ("ignoreself = false", {Part.IGNORE}),

@@ -204,8 +204,8 @@ def test_what_is_wrong_in_a_disabled_jail_does_not_matter(tmp_path: Path) -> Non
         ("backend = auto", "backend is ignored because f2b reads the journal and nothing else"),
         ("usedns = warn", "usedns is ignored because names are never looked up"),
         (
-            "bantime.increment = true",
-            "bantime.increment is ignored because it is not available yet",
+            "ignorecommand = true",
+            "ignorecommand is ignored because it is not available yet",
         ),
         (
             "destemail = root",

@@ -204,7 +204,9 @@ def test_everybody_may_connect(path: Path) -> None:
 
 def test_its_directory_is_made(tmp_path: Path) -> None:
     async def body(server: Server) -> None:
-        (await server.connect()).close()
+        client = await server.connect()
+        assert await client.ask(PING)
+        client.close()
 
     serve(tmp_path / "run" / "f2b.sock", body)
 

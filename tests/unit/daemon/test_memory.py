@@ -10,13 +10,17 @@ import pytest
 
 from f2b.addresses import parse
 from f2b.config.load import Config
+from f2b.config.settings import Counting
 from f2b.daemon import purge as module
 from f2b.daemon.catchup import CatchUps
+from f2b.daemon.events import Events, Level
+from f2b.daemon.pace import Pace
 from f2b.daemon.purge import purge
 from f2b.daemon.recorder import Recorder
 from f2b.daemon.reload import Prepared, prepare, remember
 from f2b.decide.assemble import assemble
 from f2b.decide.engine import Engine
+from f2b.decide.holds import Holds
 from f2b.decide.jail import Jail
 from f2b.model import Decision, Failure, Position
 from f2b.store import Batch, Store
@@ -122,7 +126,9 @@ def test_the_past_of_a_jail_that_is_gone_is_read_again_when_it_comes_back(store:
         return None
 
     async def body(recorder: Recorder) -> None:
-        catch_ups = CatchUps(recorder, store, lambda: 1000.0)
+        events = Events("stderr", Level.ERROR, lambda: 1000.0)
+        pace = Pace(engine, Holds(), events, carry_out, lambda: 1000.0)
+        catch_ups = CatchUps(recorder, store, lambda: 1000.0, pace)
         here = Position("c", 1000.0)
         await catch_ups.start([*engine.jails.values()], "/nowhere", here, engine, carry_out)
         await catch_ups.stop()
@@ -171,6 +177,15 @@ def test_failures_that_no_window_reaches_are_forgotten(store: Store) -> None:
     sshd = jail(findtime=2 * DAY)
     stored(store, fail(sshd, A, 1000, 1000 + DAY))
     forget(store, sshd, 60, 1000 + 2 * DAY + 301)
+    assert [time for _, time in store.failures("sshd", 1e9, 1e9)] == [1000 + DAY]
+
+
+def test_failures_that_an_estimate_still_looks_back_to_are_kept(store: Store) -> None:
+    sshd = jail(findtime=DAY, counting=Counting.ESTIMATE)
+    stored(store, fail(sshd, A, 1000, 1000 + DAY))
+    forget(store, sshd, 60, 1000 + 4 * DAY)
+    assert len(list(store.failures("sshd", 1e9, 1e9))) == 2
+    forget(store, sshd, 60, 1000 + 4 * DAY + 301)
     assert [time for _, time in store.failures("sshd", 1e9, 1e9)] == [1000 + DAY]
 
 
