@@ -98,6 +98,12 @@ class ForeignWallError(F2bError):
     exit = Exit.CONFIG
 
 
+class UsageError(F2bError):
+    """A command that was typed wrong."""
+
+    exit = Exit.USAGE
+
+
 class ControlError(F2bError):
     """A request over the control socket that cannot be answered."""
 

@@ -1,6 +1,12 @@
 """The command line: what can be typed, and what ``--help`` says about it."""
 
-from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    ArgumentTypeError,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Never
@@ -10,6 +16,7 @@ from f2b.cli.config import add_verbs
 from f2b.errors import Exit
 
 CONFIG = Path("/etc/f2b")
+MOST_LINES = 1000
 
 EPILOG = """\
 Without a command, f2b shows the banned addresses of every jail.
@@ -50,6 +57,31 @@ def parse(argv: Sequence[str]) -> Namespace:
     ban = command(
         "ban", "Ban addresses or networks by hand, in jail custom or the one named first."
     )
+    _add_ban(ban)
+    unban = command("unban", "Lift bans, in every jail.")
+    unban.add_argument("addresses", nargs="*", metavar="ADDRESS")
+    unban.add_argument("--all", action="store_true", dest="everything", help="lift every ban")
+    unban.add_argument("--jail", metavar="JAIL", help="in this jail only")
+    command("flush", "Take the whole wall down, without a daemon.")
+    command("reload", "Read the configuration again; nothing changes if it has an error.")
+    command("check", "Check the configuration, and show every error with file and line.")
+    config = command("config", "Show the configuration that is in effect.")
+    _add_options(add_verbs(config, _Parser), default=SUPPRESS)
+    _add_regex(command("regex", "Try a filter on a text file or on the journal."))
+    command("ping", "Ask whether the daemon answers.")
+
+    args, rest = parser.parse_known_args(argv)
+    if rest and (args.command != "ban" or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        # argparse gives up on a list that an option interrupts, as in `ban sshd -t 1h 192.0.2.7`.
+        args.words += rest
+    if args.command == "unban" and bool(args.addresses) == args.everything:
+        unban.error("name the addresses to unban, or --all")
+    return args
+
+
+def _add_ban(ban: ArgumentParser) -> None:
     ban.add_argument(
         "words",
         nargs="+",
@@ -63,26 +95,34 @@ def parse(argv: Sequence[str]) -> Namespace:
         help="how long: 10m, 1d12h, -1 for ever (default: the jail's)",
     )
     ban.add_argument("--force", action="store_true", help="ban even what would lock you out")
-    unban = command("unban", "Lift bans, in every jail.")
-    unban.add_argument("addresses", nargs="*", metavar="ADDRESS")
-    unban.add_argument("--all", action="store_true", dest="everything", help="lift every ban")
-    unban.add_argument("--jail", metavar="JAIL", help="in this jail only")
-    command("flush", "Take the whole wall down, without a daemon.")
-    command("reload", "Read the configuration again; nothing changes if it has an error.")
-    command("check", "Check the configuration, and show every error with file and line.")
-    config = command("config", "Show the configuration that is in effect.")
-    _add_options(add_verbs(config, _Parser), default=SUPPRESS)
-    command("ping", "Ask whether the daemon answers.")
 
-    args, rest = parser.parse_known_args(argv)
-    if rest and (args.command != "ban" or any(word.startswith("-") for word in rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        # argparse gives up on a list that an option interrupts, as in `ban sshd -t 1h 192.0.2.7`.
-        args.words += rest
-    if args.command == "unban" and bool(args.addresses) == args.everything:
-        unban.error("name the addresses to unban, or --all")
-    return args
+
+def _add_regex(parser: ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="a file, -, a line, or the word journal")
+    parser.add_argument(
+        "filter",
+        metavar="FILTER",
+        help="a jail, a filter like sshd[mode=extra], a file, or a regex",
+    )
+    parser.add_argument(
+        "ignoreregex", nargs="?", metavar="IGNOREREGEX", help="what is no failure, besides"
+    )
+    parser.add_argument(
+        "--since", metavar="TIME", help="where in the journal to begin: 2h (ago), 2026-01-31T12:00"
+    )
+    parser.add_argument("--until", metavar="TIME", help="and where to end")
+    parser.add_argument("--match", metavar="MATCH", help="another journalmatch than the filter's")
+    parser.add_argument(
+        "--maxlines", type=_line_count, metavar="N", help="lines that a regex sees"
+    )
+    parser.add_argument("--print-all-matched", action="store_true", help="show every failure")
+    parser.add_argument("--print-all-missed", action="store_true", help="show every missed line")
+
+
+def _line_count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_LINES):
+        raise ArgumentTypeError(f"a number from 1 to {MOST_LINES}, not {text!r}")
+    return int(text)
 
 
 def _add_options(parser: ArgumentParser, default: str | None = None) -> None:
@@ -102,6 +142,4 @@ def _add_options(parser: ArgumentParser, default: str | None = None) -> None:
         metavar="PATH",
         help="control socket (default: as configured)",
     )
-    parser.add_argument(
-        "--json", action="store_true", default=default or False, help="print one JSON document"
-    )
+    parser.add_argument("--json", action="store_true", default=default or False, help="print JSON")

@@ -28,7 +28,8 @@ def execute(args: Namespace) -> int:
     except ConfigErrors as errors:
         return _fail(args, [str(error) for error in errors.errors], errors.exit)
     except F2bError as error:
-        return _fail(args, [str(error)], error.exit)
+        # What the daemon refuses may be several errors, one a line.
+        return _fail(args, str(error).splitlines(), error.exit)
     except BrokenPipeError:
         # The reader of a pipe has seen enough (`f2b | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -120,14 +121,17 @@ def _reload(args: Namespace) -> int:
 
 
 def _check(args: Namespace) -> int:
-    from f2b.decide.assemble import assemble  # noqa: PLC0415 - the regexes cost the other commands too much
+    # The regexes cost the other commands too much.
+    from f2b.decide.assemble import assemble  # noqa: PLC0415
+    from f2b.detect.lint import lint  # noqa: PLC0415
 
-    assembly = assemble(load(args.config))
+    config = load(args.config)
+    assembly = assemble(config)
     names = [jail.name for jail in assembly.jails if not jail.broken]
-    if not _json(
-        args, {"jails": names, "problems": [_problem(problem) for problem in assembly.problems]}
-    ):
-        for problem in assembly.problems:
+    warnings = dict.fromkeys(warning for jail in config.jails for warning in lint(jail.filter))
+    problems = [*assembly.problems, *warnings]
+    if not _json(args, {"jails": names, "problems": [_problem(problem) for problem in problems]}):
+        for problem in problems:
             tables.say(f"{problem.severity}: {problem}")
         errors = f", {len(assembly.errors)} errors" if assembly.errors else ""
         tables.say(f"{len(names)} jails can run: {', '.join(names) or 'none'}{errors}")
@@ -142,6 +146,12 @@ def _config(args: Namespace) -> int:
         for error in document["errors"]:
             sys.stderr.write(f"f2b: {error}\n")
     return status
+
+
+def _regex(args: Namespace) -> int:
+    from f2b.cli import regex  # noqa: PLC0415 - nor shall they pay for this one
+
+    return regex.run(args, time.time())
 
 
 def _ping(args: Namespace) -> int:
@@ -160,6 +170,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "reload": _reload,
     "check": _check,
     "config": _config,
+    "regex": _regex,
     "ping": _ping,
 }
 

@@ -27,11 +27,15 @@ _MODE = re.compile(r"<mdre-([^\s<>]+)>")
 class FilterFile:
     """A filter with its parameters, as one jail sees it; `variables` are options of that jail.
 
+    `logtype` tells filters where their lines come from, unless they are told otherwise: journal, or file.
+
     Precedence is fail2ban's: parameters, then [Init], then a jail's own option, then [Definition].
     Of the options that are lists, a jail's own comes after one in parameters or [Init].
     """
 
-    def __init__(self, files: Files, spec: Spec, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, files: Files, spec: Spec, variables: Mapping[str, str], logtype: str = "journal"
+    ) -> None:
         self.name = spec.name
         self._marks = files.marks
         self._parameters = {name.lower(): value for name, value in spec.options.items()}
@@ -39,7 +43,7 @@ class FilterFile:
         self._given = [name for name in self._parameters if "?" not in name]
         self._dialect = _dialect(files, spec.name)
         if "logtype" not in self._dialect.own["Definition"]:
-            self._parameters["logtype"] = self._parameters.get("logtype") or "journal"
+            self._parameters["logtype"] = self._parameters.get("logtype") or logtype
         self._found: dict[tuple[str, str], str | None] = {}
         self._variables = self._escaped({})
         self._variables = self._escaped(self._init())

@@ -121,13 +121,15 @@ def _read_filter(
     return found, problems
 
 
-def filter_of(section: Section, files: Files, origin: Origin) -> FilterFile:
+def filter_of(
+    section: Section, files: Files, origin: Origin, logtype: str = "journal"
+) -> FilterFile:
     """The filter that a jail names; `origin` is the jail's own place."""
     spec_text = section.located("filter")
     with placed(spec_text.origin, "filter"):
         spec = parse(spec_text.text)
     with placed(origin if spec_text.origin == NOWHERE else spec_text.origin):
-        return FilterFile(files, spec, _variables(section))
+        return FilterFile(files, spec, _variables(section), logtype)
 
 
 def _variables(section: Section) -> dict[str, str]:

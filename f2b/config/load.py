@@ -13,15 +13,24 @@ from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
 from f2b.config.filters import FilterFile
 from f2b.config.ini import DEFAULT, Dialect
-from f2b.config.jails import built_in, is_enabled, read_jail
+from f2b.config.jails import built_in, filter_of, is_enabled, read_jail
 from f2b.config.options import idle_options
 from f2b.config.problems import Collector, ConfigErrors, Problem, Severity, jail_problems
+from f2b.config.section import Section
 from f2b.config.settings import DaemonSettings, FilterSettings, JailSettings
 from f2b.config.spec import parse
 from f2b.config.table import Where, settings
 from f2b.errors import ConfigError
 
-__all__ = ["Config", "ConfigErrors", "Problem", "Severity", "load", "load_filter"]
+__all__ = [
+    "Config",
+    "ConfigErrors",
+    "Problem",
+    "Severity",
+    "load",
+    "load_filter",
+    "load_filter_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +91,28 @@ def _jails(dialect: Dialect, files: Files) -> tuple[tuple[JailSettings, ...], li
     return tuple(jails), problems
 
 
+def load_filter_of(directory: Path, jail: str, logtype: str) -> FilterSettings | None:
+    """The filter of one jail, enabled or not, also without a journalmatch; None if there is no such jail.
+
+    Raises ConfigError or ConfigErrors.
+    """
+    files = Files(directory)
+    dialect = files.layers("jail", built_in(files))
+    if dialect is None or jail in (DEFAULT, "INCLUDES") or jail not in dialect.own:
+        return None
+    section = Section(dialect, files.marks, jail)
+    file = filter_of(section, files, section.located("enabled").origin, logtype)
+    return file.settings(Section(dialect, files.marks, jail, file.known()).marked)
+
+
 def load_filter(
-    directory: Path, spec: str, options: Mapping[str, str] = MappingProxyType({})
+    directory: Path,
+    spec: str,
+    options: Mapping[str, str] = MappingProxyType({}),
+    logtype: str = "journal",
 ) -> FilterSettings:
     """One filter on its own, named as a jail names it. `options` are those a jail would set.
 
     Raises ConfigError or ConfigErrors.
     """
-    return FilterFile(Files(directory), parse(spec), options).settings(options.get)
+    return FilterFile(Files(directory), parse(spec), options, logtype).settings(options.get)

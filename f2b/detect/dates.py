@@ -47,7 +47,8 @@ _OWN_SHAPES = (
     rf"^\[\d\d/{_MONTH}/\d{{4}} {_CLOCK}\]",
     rf"\[\d\d/{_MONTH}/\d{{4}}:{_CLOCK}\s{{1,8}}\]",
     rf"^\d{{4}}:\d\d:\d\d-{_CLOCK}",
-    rf"^{_CLOCK}\.\d{{1,12}}",
+    rf"^(?:\d\d-\d\d[ T])?{_CLOCK}\.\d{{1,12}}",
+    rf"^[a-z]{{3}} \d\d?, \d{{4}} {_CLOCK} (?:AM|PM)",
     r"(?:^|(?<=^\[)|(?<=audit\())\d{10,11}(?:\.\d{3,6})?",
 )
 _GROUPS = [f"(?={first})(?:{'|'.join(shapes)})" for first, shapes in _SHAPES.items()]

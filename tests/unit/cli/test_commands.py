@@ -16,6 +16,7 @@ from f2b.cli.commands import execute
 from f2b.errors import ConfigError, ControlError, Exit, F2bError, NotPermittedError
 from f2b.protocol import Ban, Banned, Ping, Reload, Request, Status, Unban
 from tests.unit.cli.answering import Daemon, daemon
+from tests.unit.config.tree import write
 
 A = "192.0.2.7"
 BANNED = {"jail": "custom", "banned": [A], "already": [], "unenforced": {}}
@@ -141,6 +142,14 @@ def test_what_the_daemon_refuses_is_said_with_its_status(
     assert capsys.readouterr() == ("", f"f2b: {error.message}\n")
 
 
+def test_each_error_of_a_reload_has_a_line(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with daemon(
+        path, protocol.encode_error(ConfigError("jail.conf:3: no\njail.conf:4: nor that"))
+    ):
+        assert run(path, "reload") == Exit.CONFIG
+    assert capsys.readouterr().err == "f2b: jail.conf:3: no\nf2b: jail.conf:4: nor that\n"
+
+
 def test_json_errors(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with daemon(path, protocol.encode_error(ControlError("no", hint="try"))):
         assert run(path, "reload", "--json") == Exit.USAGE
@@ -225,3 +234,28 @@ def test_check_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert answer["jails"] == []
     place = (problem["file"], problem["line"], problem["severity"])
     assert place == ("jail.conf", 3, "error")
+
+
+def test_check_tells_five_errors_in_five_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {
+        "filter.d/regex.conf": "[Definition]\njournalmatch = _COMM=a\nfailregex = bad <HOST>\n ^(<HOST>\n",
+        "filter.d/match.conf": "[Definition]\nfailregex = <HOST>\njournalmatch = nonsense\n",
+        "filter.d/loop.conf": "[Definition]\nfailregex = (a+)+ <HOST>\njournalmatch = SYSLOG_IDENTIFIER=a\n",
+        "jail.conf": (
+            "[DEFAULT]\nenabled = true\n[regex]\nfilter = regex\n[match]\nfilter = match\n[loop]\nfilter = loop\n"
+            "[time]\nfilter = regex\nbantime = soon\n[text]\nfilter = %(nowhere)s\n[gone]\nfilter = gone\n"
+        ),
+    }
+    assert execute(parse(["-c", str(write(tmp_path, files)), "check"])) == Exit.CONFIG
+    told = [line.split(": ")[:2] for line in capsys.readouterr().out.splitlines()[:-1]]
+    assert sorted(told) == [
+        ["error", "filter.d/match.conf:3"],
+        ["error", "filter.d/regex.conf:4"],
+        ["error", "jail.conf:11"],
+        ["error", "jail.conf:13"],
+        ["error", "jail.conf:15"],
+        ["warning", "filter.d/loop.conf:2"],
+        ["warning", "filter.d/loop.conf:3"],
+    ]
