@@ -1,6 +1,6 @@
 """f2b with a mistake: the journal position is not in the transaction of the decisions, but in one of its own.
 
-For the kill test, which must notice. F2B_TORN says which of the two comes `first`: position or decisions.
+For the kill test. F2B_TORN says which of the two comes `first`: position or decisions.
 """
 
 import os
