@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -179,8 +180,9 @@ class Store:
         """The failures that still count and lie at most `reach` seconds before the jail's newest, oldest first."""
         horizon = min(self.newest(jail), now) - reach
         query = "SELECT offender, time FROM failures WHERE jail = ? AND counts AND time >= ? ORDER BY time"
+        known = cache(self._offender)  # most have failed more than once
         for offender, time in self._rows(query, (jail, horizon)):
-            if (who := self._offender(offender)) is not None:
+            if (who := known(offender)) is not None:
                 yield who, time
 
     def seen(
