@@ -56,7 +56,7 @@ class Filter:
 
     def find(self, entry: Entry) -> Failure | Suspect | None:
         """The failure that this entry is, if any. Remembers what later entries need."""
-        hit = self.hit(entry)
+        hit = self._read(entry, 0)
         if hit is None or not hit.failed:
             return None
         return self.suspect(hit, entry) or self.failure(hit, entry)

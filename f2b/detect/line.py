@@ -105,14 +105,18 @@ class Lines:
 
     def head(self, fields: Fields) -> str:
         if fields is not self._fields:
-            self._fields, self._head = fields, head(fields)
-            self._made.clear()
+            self._turn_to(fields)
         return self._head
 
     def read(self, make: Make, fields: Fields, length: int) -> str:
-        head = self.head(fields)
+        if fields is not self._fields:
+            self._turn_to(fields)
         key = make, length
         made = self._made.get(key)
         if made is None:
-            made = self._made[key] = make(head, fields, length)
+            made = self._made[key] = make(self._head, fields, length)
         return made
+
+    def _turn_to(self, fields: Fields) -> None:
+        self._fields, self._head = fields, head(fields)
+        self._made.clear()
