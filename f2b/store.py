@@ -11,11 +11,13 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
 from f2b import addresses, failpoint
 from f2b.errors import Exit, NotPermittedError, StoreError, StoreVersionError
+from f2b.journal.cursor import Cursor, passed
 from f2b.model import (
     Ban,
     Banned,
@@ -56,6 +58,8 @@ FailureKey = tuple[str, str]
 """Offender and cursor: the place of a failure within its jail."""
 
 BAN_KEY = "jail = ? AND offender = ? AND offence = ?"
+NUMBER = "substr('000000000000000' || substr(cursor, 38, instr(cursor, ';b=') - 38), -16)"
+"""The place of an entry in its source, as its cursor says it: in hexadecimal, here with all its zeros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,41 +180,37 @@ class Store:
         """The failures that still count and lie at most `reach` seconds before the jail's newest, oldest first."""
         horizon = min(self.newest(jail), now) - reach
         query = "SELECT offender, time FROM failures WHERE jail = ? AND counts AND time >= ? ORDER BY time"
+        known = cache(self._offender)  # most have failed more than once
         for offender, time in self._rows(query, (jail, horizon)):
-            if (who := self._offender(offender)) is not None:
+            if (who := known(offender)) is not None:
                 yield who, time
 
     def seen(
-        self, jail: str, reach: float, now: float
+        self, jail: str, reach: float, now: float, position: Position
     ) -> Iterator[tuple[str, addresses.Offender]]:
-        """Cursor and address of the failures that lie as near to the jail's newest, whether they count or not.
+        """Cursor and address of the failures that may be read again from that position on, whether they count or not.
 
-        Older ones decide nothing when they come again: no window and no ban reaches them.
+        Those long before the jail's newest decide nothing when they come again: no window and no ban reaches them.
         """
-        horizon = min(self.newest(jail), now) - reach
         query = "SELECT cursor, address FROM failures WHERE jail = ? AND time >= ?"
-        for cursor, address in self._rows(query, (jail, horizon)):
-            if (who := self._offender(address)) is not None:
+        values: tuple[object, ...] = (jail, min(self.newest(jail), now) - reach)
+        if (here := Cursor.parse(position.cursor or "")) is not None:
+            # Of a week's failures all but a few go here.
+            query += f" AND NOT (substr(cursor, 1, 37) = ? AND {NUMBER} <= ?)"
+            values += (f"s={here.source};i=", f"{here.number:016x}")
+        for cursor, address in self._rows(query, values):
+            if not passed(cursor, position) and (who := self._offender(address)) is not None:
                 yield cursor, who
 
     def bans(self, jail: str) -> Iterator[Banned | Lifted]:
         """The last ban of each offender."""
         query = (
-            "SELECT offender, start, until, max(offence), source, failures, session, reason, ended "
+            "SELECT offender, reason, ended, start, until, max(offence), source, failures, session "
             "FROM bans WHERE jail = ? GROUP BY offender"
         )
-        for (
-            offender,
-            start,
-            until,
-            offence,
-            source,
-            failures,
-            session,
-            reason,
-            ended,
-        ) in self._rows(query, (jail,)):
+        for offender, reason, ended, *rest in self._rows(query, (jail,)):
             if (who := self._offender(offender)) is not None:
+                start, until, offence, source, failures, session = rest
                 ban = Ban(jail, who, start, until, offence, Source(source), failures, session)
                 yield Lifted(ban, Reason(reason), ended) if reason else Banned(ban)
 

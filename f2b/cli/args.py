@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Never
 
 from f2b import __version__
-from f2b.cli.config import add_verbs
 from f2b.errors import Exit
 
 CONFIG = Path("/etc/f2b")
@@ -65,8 +64,7 @@ def parse(argv: Sequence[str]) -> Namespace:
     command("flush", "Take the whole wall down, without a daemon.")
     command("reload", "Read the configuration again; nothing changes if it has an error.")
     command("check", "Check the configuration, and show every error with file and line.")
-    config = command("config", "Show the configuration that is in effect.")
-    _add_options(add_verbs(config, _Parser), default=SUPPRESS)
+    _add_config(command("config", "Show the configuration that is in effect."))
     _add_regex(command("regex", "Try a filter on a text file or on the journal."))
     command("ping", "Ask whether the daemon answers.")
 
@@ -95,6 +93,17 @@ def _add_ban(ban: ArgumentParser) -> None:
         help="how long: 10m, 1d12h, -1 for ever (default: the jail's)",
     )
     ban.add_argument("--force", action="store_true", help="ban even what would lock you out")
+
+
+def _add_config(config: ArgumentParser) -> None:
+    verbs = config.add_subparsers(dest="verb", metavar="show", required=True, parser_class=_Parser)
+    text = "Show what is in effect: the daemon's settings and every enabled jail, or one jail."
+    show = verbs.add_parser("show", help=text, description=text)
+    show.add_argument("jail", nargs="?", metavar="JAIL", help="a jail, enabled or not")
+    show.add_argument(
+        "--origin", action="store_true", help="name the file and line of every value"
+    )
+    _add_options(show, default=SUPPRESS)
 
 
 def _add_regex(parser: ArgumentParser) -> None:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from f2b import addresses, protocol
-from f2b.cli import config, tables
+from f2b.cli import tables
 from f2b.cli.client import ask
 from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
-from f2b.config.load import load
 from f2b.config.problems import ConfigErrors, Problem
 from f2b.config.settings import DaemonSettings
 from f2b.errors import ControlError, DaemonDownError, Exit, F2bError
@@ -121,7 +120,8 @@ def _reload(args: Namespace) -> int:
 
 
 def _check(args: Namespace) -> int:
-    # The regexes cost the other commands too much.
+    # What reads jails and compiles regexes costs the other commands too much.
+    from f2b.config.load import load  # noqa: PLC0415
     from f2b.decide.assemble import assemble  # noqa: PLC0415
     from f2b.detect.lint import lint  # noqa: PLC0415
 
@@ -139,6 +139,8 @@ def _check(args: Namespace) -> int:
 
 
 def _config(args: Namespace) -> int:
+    from f2b.cli import config  # noqa: PLC0415 - likewise
+
     document, lines, status = config.show(args)
     if not _json(args, document):
         for line in lines:

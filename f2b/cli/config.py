@@ -1,6 +1,6 @@
 """``f2b config show``: what is in effect, and where it was written."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,20 +10,6 @@ from f2b.config.settings import NOWHERE, Located
 from f2b.errors import Exit
 
 BUILT_IN = "built in"
-
-
-def add_verbs(config: ArgumentParser, parser_class: type[ArgumentParser]) -> ArgumentParser:
-    """The parser of ``config show``."""
-    verbs = config.add_subparsers(
-        dest="verb", metavar="show", required=True, parser_class=parser_class
-    )
-    text = "Show what is in effect: the daemon's settings and every enabled jail, or one jail."
-    show = verbs.add_parser("show", help=text, description=text)
-    show.add_argument("jail", nargs="?", metavar="JAIL", help="a jail, enabled or not")
-    show.add_argument(
-        "--origin", action="store_true", help="name the file and line of every value"
-    )
-    return show
 
 
 def show(args: Namespace) -> tuple[dict[str, Any], Iterable[str], int]:

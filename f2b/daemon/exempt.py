@@ -47,6 +47,7 @@ class Exempt:
         self._due: dict[str, float] = {}
         self._silent: set[str] = set()
         self._first: asyncio.Task[None] | None = None
+        self._renewed = asyncio.Event()
 
     async def start(self) -> None:
         """Read the lists, and wait for the names, but not long."""
@@ -55,6 +56,7 @@ class Exempt:
 
     def renew(self) -> list[Decision]:
         """Give the jails, which a reload has replaced, what is known already; what else they name is asked next."""
+        self._renewed.set()
         return [
             decision
             for jail in self._engine.jails.values()
@@ -68,13 +70,20 @@ class Exempt:
         if self._first is not None:
             await self._first
         while True:
-            await asyncio.sleep(LOOK)
+            self._renewed.clear()
+            if self._wanted():
+                await asyncio.sleep(LOOK)
+            else:
+                await self._renewed.wait()
             await self._look()
 
-    async def _look(self) -> None:
-        wanted = {
+    def _wanted(self) -> set[str | Path]:
+        return {
             each for jail in self._engine.jails.values() for each in jail.settings.ignoreelsewhere
         }
+
+    async def _look(self) -> None:
+        wanted = self._wanted()
         self._known = {each: found for each, found in self._known.items() if each in wanted}
         self._stamps = {each: stamp for each, stamp in self._stamps.items() if each in wanted}
         before = dict(self._known)

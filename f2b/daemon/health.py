@@ -50,8 +50,7 @@ class Health:
         found += [f"jail {jail.name}: {jail.broken}" for jail in broken]
         return found + [
             f"jail {name}: the regex at {row['regex']} takes too long, quarantined"
-            for name in self._engine.jails
-            for row in self._pace.quarantined(name)
+            for name, row in self._pace.quarantined()
         ]
 
     def line(self, reader: JournalReader) -> str:

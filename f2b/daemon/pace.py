@@ -66,7 +66,7 @@ class Pace:
         end = time.monotonic() + SLICE
         decisions: list[Decision] = []
         last, number = None, 0
-        with self.armed():
+        with self.armed() if entries else nullcontext():
             for entry, warm in entries:
                 if warm:
                     self._engine.warm(entry)
@@ -103,21 +103,19 @@ class Pace:
                 )
         guard.news.clear()
 
-    def quarantined(self, jail: str) -> list[QuarantineRow]:
-        """The regexes of a jail that are quarantined, and for how long still."""
+    def quarantined(self) -> list[tuple[str, QuarantineRow]]:
+        """The regexes that are quarantined, each with its jail, and for how long still."""
         now = time.monotonic()
-        rows = self._engine.guard.quarantined.items()
         return [
-            QuarantineRow(regex=place, left=max(0.0, until - now))
-            for regex, until in rows
-            for name, place in self._places(regex)
-            if name == jail
+            (jail, QuarantineRow(regex=place, left=max(0.0, until - now)))
+            for regex, until in self._engine.guard.quarantined.items()
+            for jail, place in self._places(regex)
         ]
 
     def slow(self, jail: str) -> SlowLaneRow:
         lane = self.lane
         return SlowLaneRow(
-            quarantined=self.quarantined(jail),
+            quarantined=[row for name, row in self.quarantined() if name == jail],
             waiting=lane.waiting(jail),
             not_judged=lane.dropped[jail] + lane.unjudged[jail],
         )

@@ -13,7 +13,6 @@ from f2b.daemon.recorder import Recorder
 from f2b.decide.assemble import assemble
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
-from f2b.journal.cursor import passed
 from f2b.model import Decision
 from f2b.store import Store
 
@@ -81,8 +80,7 @@ def remember(jail: Jail, store: Store, now: float) -> None:
     failures = _failures(jail, store, now)
     jail.restore(failures, store.bans(jail.name), store.newest(jail.name), now)
     if jail.match is not None and (position := store.position()) is not None:
-        seen = store.seen(jail.name, jail.tally.reach, now)
-        jail.seen = {each for each in seen if not passed(each[0], position)}
+        jail.seen = set(store.seen(jail.name, jail.tally.reach, now, position))
 
 
 def _failures(jail: Jail, store: Store, now: float) -> Stored:

@@ -288,7 +288,8 @@ class Service:
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._readable.wait(), self._patience())
+            async with asyncio.timeout(self._patience()):  # no task of its own, as wait_for has
+                await self._readable.wait()
         if self._readable.is_set():
             self._readable.clear()
             self._reader.process()

@@ -11,6 +11,7 @@ from f2b.decide.ignore import IgnoreList
 from f2b.decide.jail import Jail
 from f2b.detect.budget import Guard
 from f2b.detect.filter import Filter
+from f2b.detect.line import Lines
 from f2b.detect.search import Question, Take
 from f2b.errors import ControlError
 from f2b.model import Banned, Decision, Entry, Failure, Forgiven, Reason, Source, Suspect
@@ -50,6 +51,7 @@ class Engine:
         self.entries = 0
         self.clipped = 0
         self.guard = Guard()
+        self._lines = Lines()
         self.slow: list[Slow] = []
         """What took too long to be answered here; whoever can answer it takes it from this list."""
         self.asked: list[Asked] = []
@@ -239,7 +241,7 @@ class Engine:
         self, jail: Jail, entry: Entry, find: Find | None = None, *, warm: bool = False
     ) -> Failure | Suspect | None:
         filter_ = jail.filter
-        filter_.guard = self.guard
+        filter_.guard, filter_.lines = self.guard, self._lines
         found = _find(jail, entry, find)
         if filter_.questions:
             self.slow += [Slow(jail.name, filter_, entry, q, warm) for q in filter_.questions]

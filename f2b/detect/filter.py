@@ -15,8 +15,6 @@ from f2b.model import Entry, Failure, Suspect
 WIDEST = {Family.INET: 8, Family.INET6: 16}
 """No log line may ban more than that: <SUBNET> would take a /0."""
 
-"""A line that a failregex took and an ignoreregex gave back."""
-
 
 class Hit(NamedTuple):
     """A line that a failregex took: the number of that regex, and what it and its session say."""
@@ -41,6 +39,8 @@ class Filter:
         self.searcher = Searcher.compiled(settings, raw_names=raw_names)
         self.guard = Guard()
         """What bounds the cost of the regexes: one for all filters that work on the same entries."""
+        self.lines = line.Lines()
+        """Shared likewise."""
         self.questions: list[Question] = []
         """What the last entry left open; whoever shares the guard takes it from here."""
         self._maxlength = settings.maxlength
@@ -56,15 +56,15 @@ class Filter:
 
     def find(self, entry: Entry) -> Failure | Suspect | None:
         """The failure that this entry is, if any. Remembers what later entries need."""
-        hit = self.hit(entry)
+        hit = self._read(entry, 0)
         if hit is None or not hit.failed:
             return None
         return self.suspect(hit, entry) or self.failure(hit, entry)
 
     def suspect(self, hit: Hit, entry: Entry) -> Suspect | None:
         """What a hit comes to that names a host instead of an address, where names are looked up."""
-        name = _name(hit.groups)
-        if name is None or not self._dns.looks_up:
+        name = _name(hit.groups) if self._dns.looks_up else None
+        if name is None:
             return None
         user = hit.groups.get("user") or None
         groups = tuple(hit.groups.items())
@@ -80,30 +80,30 @@ class Filter:
         if take is not None:
             counts = _taken(take, ring, question.lines)
             if take.regex >= 0:
-                hit = self._hit(take, line.head(entry.fields), entry) if counts else None
+                hit = self._hit(take, entry) if counts else None
                 return self.failure(hit, entry) if hit and hit.failed else None
         hit = self._read(entry, question.reading + 1)
         return self.failure(hit, entry) if hit and hit.failed else None
 
     def _read(self, entry: Entry, first: int) -> Hit | None:
         """Ask in one reading after the other, until something at all matched or there is something to wait for."""
-        head = line.head(entry.fields)
         for number, (reading, ring) in enumerate(self._readings[first:], first):
-            text = reading(head, entry.fields, self._maxlength)
+            text = self.lines.read(reading, entry.fields, self._maxlength)
             if ring:
                 text = ring.add(text, entry.time)
-            numbers = ring.numbers() if ring else ()
             found = self.searcher.ask(text, self.guard)
+            if found is None:
+                continue
+            numbers = ring.numbers() if ring else ()
             if isinstance(found, Question):
                 self.questions.append(found._replace(lines=numbers, reading=number))
                 return None
-            if found is not None:
-                return self._hit(found, head, entry) if _taken(found, ring, numbers) else None
+            return self._hit(found, entry) if _taken(found, ring, numbers) else None
         return None
 
-    def _hit(self, take: Take, head: str, entry: Entry) -> Hit:
+    def _hit(self, take: Take, entry: Entry) -> Hit:
         regex, groups = take.regex, take.groups
-        session = _session_key(groups, head, entry)
+        session = _session_key(groups, self.lines.head(entry.fields), entry)
         if session is None:  # then <F-NOFAIL> has no effect, as in fail2ban
             user = groups.get("user")
             return Hit(regex, groups, (user,) if user else (), None, failed=True)

@@ -18,6 +18,8 @@ HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 MICROSECONDS = re.compile(r"[0-9]{1,19}")
 
 Fields = Mapping[str, bytes | list[bytes]]
+Make = Callable[[str, Fields, int], str]
+"""From the head, the fields and the upper length of the message to a line."""
 
 
 def build(fields: Fields) -> str:
@@ -85,9 +87,36 @@ def _uptime(fields: Fields) -> str:
     return f"[{seconds:12.6f}]"
 
 
-READINGS: Mapping[Reading, tuple[Callable[[str, Fields, int], str], ...]] = {
+READINGS: Mapping[Reading, tuple[Make, ...]] = {
     Reading.BUILT: (built,),
     Reading.MESSAGE: (message,),
     Reading.BOTH: (built, message),
 }
 """In the order in which they are tried; the next only where nothing at all matched."""
+
+
+class Lines:
+    """The lines of the entry at work: each is made once, however many filters ask."""
+
+    def __init__(self) -> None:
+        self._fields: Fields | None = None
+        self._head = ""
+        self._made: dict[tuple[Make, int], str] = {}
+
+    def head(self, fields: Fields) -> str:
+        if fields is not self._fields:
+            self._turn_to(fields)
+        return self._head
+
+    def read(self, make: Make, fields: Fields, length: int) -> str:
+        if fields is not self._fields:
+            self._turn_to(fields)
+        key = make, length
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = make(self._head, fields, length)
+        return made
+
+    def _turn_to(self, fields: Fields) -> None:
+        self._fields, self._head = fields, head(fields)
+        self._made.clear()

@@ -18,10 +18,10 @@ from tests.support.netns import Namespace
 from tests.support.processes import wait_until
 
 LINES = 2000
-CEILING = 5.0
-"""Seconds that a ban may take in the midst of a flood: some quarantines, and reading the lines before it."""
+CEILING = 1.0
+"""Seconds that a ban may take in the midst of a flood: a quarantine, and the lines before it. Reached: 0.15 to 0.3."""
 LONGEST = 0.5
-"""Seconds that any command may take; most of it is for the machine, the slices are of 40 ms."""
+"""Seconds that any command may take: it waits for some slices of 40 ms. Reached: 0.15 to 0.35."""
 POLYNOMIAL = TRAPS["polynomial"]
 JAILS = f"""{TRAPPED}{MAIL}
 [polynomial]

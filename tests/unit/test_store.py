@@ -191,6 +191,34 @@ def test_knows_what_was_stored(store: Store) -> None:
     assert not store.knows("other", A, "s=1;i=1")
 
 
+def cursor(source: str, number: int, boot: str = "b", monotonic: int = 0) -> str:
+    return f"s={source * 32};i={number:x};b={boot * 32};m={monotonic:x};t={number:x};x=1"
+
+
+@pytest.mark.parametrize(
+    ("one", "again"),
+    [
+        (cursor("a", 0xFF), False),
+        (cursor("a", 0x100), False),
+        (cursor("a", 0x101), True),
+        (cursor("a", 0x1000), True),
+        (cursor("a", 0x9), False),
+        (cursor("a", 1 << 63), True),
+        (cursor("c", 0x101, monotonic=99), False),
+        (cursor("c", 0x1, monotonic=101), True),
+        (cursor("c", 0xFF, boot="d"), False),
+        (cursor("c", 0x101, boot="d"), True),
+        (cursor("a", 0xFF) + ";jail=sshd", False),
+        ("no cursor", True),
+    ],
+)
+def test_what_may_be_read_again_is_known(store: Store, one: str, again: bool) -> None:  # noqa: FBT001
+    write(store, Found("sshd", NET, Failure(A, 1000, one), counts=False))
+    here = Position(cursor("a", 0x100, monotonic=100), 1000)
+    assert list(store.seen("sshd", 60, NOW, here)) == ([(one, A)] if again else [])
+    assert list(store.seen("sshd", 60, NOW, Position(None, 1000))) == [(one, A)]
+
+
 def test_what_jails_looked_like(store: Store) -> None:
     store.commit(Batch(caught_up={"sshd": "abc", "other": "def"}))
     store.commit(Batch(caught_up={"sshd": "xyz"}))

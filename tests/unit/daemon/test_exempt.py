@@ -141,3 +141,15 @@ def test_a_reload_keeps_what_is_known_and_a_ban_by_force(world: World, tmp_path:
         assert banned(new) == {A}
 
     run(world, reload)
+
+
+def test_what_a_reload_names_first_is_asked_at_once(world: World, tmp_path: Path) -> None:
+    world.jail = jail()
+    world.engine.swap([world.jail], 1000)
+
+    def reload() -> None:
+        world.jail = jail(ignoreelsewhere=(tmp_path / "friends",))
+        world.engine.swap([world.jail], 1000)
+        world.exempt.renew()
+
+    run(world, reload, lambda: world.ignored() == [B])

@@ -232,7 +232,8 @@ def test_a_quarantine_is_spoken_of_once_and_never_in_the_attackers_words(
         loop.feed(*[DOMINO.hostile] * 5)
         loop.pace.keep_house()
         loop.pace.keep_house()
-        (row,) = loop.pace.quarantined("sshd")
+        ((jail_name, row),) = loop.pace.quarantined()
+        assert jail_name == "sshd"
         assert row["regex"] == str(HERE)
         assert 500 < row["left"] <= 600
 

@@ -21,6 +21,10 @@ from f2b.detect.line import CAP
         ("260101 00:00:00 [Warning] x", " [Warning] x"),
         ("at 2026-01-01 00:00:00 and 2026-01-02 00:00:00", "at  and 2026-01-02 00:00:00"),
         ("no date, 12:00:00, 2026-01-01", "no date, 12:00:00, 2026-01-01"),
+        (
+            "12:00:00 " + "x " * 999 + "UTC Thu Jan        1 2026 12:00:00 y",
+            "12:00:00 " + "x " * 999 + " y",
+        ),
         ("x2026-01-01 00:00:00", "x2026-01-01 00:00:00"),
         ("", ""),
     ],
@@ -44,4 +48,4 @@ def test_no_line_is_slow(start: str, piece: str) -> None:
     before = time.perf_counter()
     for _ in range(10):
         find(line)
-    assert (time.perf_counter() - before) / 10 < 0.02  # 0.6 ms where nothing else runs
+    assert (time.perf_counter() - before) / 10 < 0.02  # 0.5 ms at most where nothing else runs

@@ -123,3 +123,13 @@ def test_other_fields_are_cut_too(name: str) -> None:
 
 def test_a_message_at_the_cap_is_whole() -> None:
     assert built(MESSAGE=b"a" * CAP) == "host sshd[123]: " + "a" * CAP + "\n"
+
+
+def test_lines_are_those_of_the_entry_at_work() -> None:
+    other = {**SSHD, "_HOSTNAME": b"other", "MESSAGE": b"2026-01-01 00:00:00 x"}
+    lines = line.Lines()
+    for fields in (SSHD, other, SSHD):
+        assert lines.head(fields) == line.head(fields)
+        for make in (line.built, line.message):
+            for length in (CAP, 8):
+                assert lines.read(make, fields, length) == make(line.head(fields), fields, length)
