@@ -93,7 +93,7 @@ class Service:
             self._holds,
             self._events,
             self._carry_out,
-            self._questions.settle,
+            self._questions.ask,
             time.time,
         )
         self._exempt = Exempt(

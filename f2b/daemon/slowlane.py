@@ -34,13 +34,15 @@ PATIENCE = 10.0
 LIMIT = 1 << 22
 TOLD = 60.0
 
-Answered = Callable[[Slow, Take | None], Awaitable[Slow | None]]
-"""What to do with an answer; it may lead to another question about the same entry."""
+Release = Callable[[], None]
+"""Called when what came of an entry is carried out, or nothing can."""
+Answered = Callable[[Slow, Take | None, Release], Awaitable[None]]
+"""What to do with an answer."""
 
 
 class _Waiting(NamedTuple):
     asked: Slow
-    release: Callable[[], None]
+    release: Release
 
 
 class SlowLane:
@@ -61,8 +63,8 @@ class SlowLane:
     def waiting(self, jail: str) -> int:
         return len(self._queues.get(jail, ()))
 
-    def put(self, asked: Slow, release: Callable[[], None]) -> None:
-        """Ask when its turn comes. `release` is called when what came of it is carried out, or nothing can."""
+    def put(self, asked: Slow, release: Release) -> None:
+        """Ask when its turn comes."""
         queue = self._queues.setdefault(asked.jail, deque())
         if len(queue) >= CEILING:
             self.dropped[asked.jail] += 1
@@ -79,11 +81,7 @@ class SlowLane:
             while True:
                 asked, release = await self._next()
                 take = await self.ask(asked)
-                again = await self._answered(asked, take)
-                if again is None:
-                    release()
-                else:
-                    self.put(again, release)
+                await self._answered(asked, take, release)
                 self._tell()
         finally:
             await self._child.end()
@@ -121,8 +119,8 @@ class SlowLane:
                 async with asyncio.timeout(IDLE):
                     await self._some.wait()
             except TimeoutError:
-                await self._child.end()
-                await self._some.wait()
+                async with self._turn:  # a catch-up may be asking
+                    await self._child.end()
 
     def _tell(self) -> None:
         if self._untold and time.monotonic() - self._told > TOLD:
@@ -158,7 +156,12 @@ class _Child:
 
     async def ask(self, searcher: Searcher, question: Question) -> Take | None:
         """Raises _Died."""
-        process = await self._running()
+        try:
+            process = await self._running()
+        except OSError as error:
+            self._complain(f"the process for slow regexes cannot be started: {error.strerror}")
+            await asyncio.sleep(1)
+            raise _Died(None) from None
         lines = []
         if searcher not in self._known:
             self._known[searcher] = next(self._numbers)
@@ -168,7 +171,7 @@ class _Child:
         try:
             async with asyncio.timeout(PATIENCE):  # wait_for may swallow a cancellation
                 return await _answer(process, lines)
-        except (TimeoutError, OSError):
+        except (TimeoutError, OSError, ValueError):  # of an answer, half or all too long
             await self.end()
             raise _Died(None) from None
         except _Died as died:

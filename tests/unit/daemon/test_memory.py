@@ -16,6 +16,7 @@ from f2b.daemon.catchup import CatchUps
 from f2b.daemon.events import Events, Level
 from f2b.daemon.pace import Pace
 from f2b.daemon.purge import purge
+from f2b.daemon.questions import Questions
 from f2b.daemon.recorder import Recorder
 from f2b.daemon.reload import Prepared, prepare, remember
 from f2b.decide.assemble import assemble
@@ -125,13 +126,11 @@ def test_the_past_of_a_jail_that_is_gone_is_read_again_when_it_comes_back(store:
     async def carry_out(_: Sequence[Decision]) -> None:
         return None
 
-    async def nobody(_jail: Jail, _found: object) -> list[Failure]:
-        return []
-
     async def body(recorder: Recorder) -> None:
         events = Events("stderr", Level.ERROR, lambda: 1000.0)
-        pace = Pace(engine, Holds(), events, carry_out, nobody, lambda: 1000.0)
-        catch_ups = CatchUps(recorder, store, nobody, lambda: 1000.0, pace)
+        questions = Questions(engine, Holds(), events, carry_out, lambda: 1000.0)
+        pace = Pace(engine, Holds(), events, carry_out, questions.ask, lambda: 1000.0)
+        catch_ups = CatchUps(recorder, store, questions.settle, lambda: 1000.0, pace)
         here = Position("c", 1000.0)
         await catch_ups.start([*engine.jails.values()], "/nowhere", here, engine, carry_out)
         await catch_ups.stop()
