@@ -165,7 +165,9 @@ class Questions:
         addresses = await self._resolver.resolve(suspect.name)
         if addresses and jail.settings.filter.usedns is UseDns.WARN:
             self._warn(jail, suspect.name, addresses)
-        failures = [suspect.at(address) for address in addresses]
+        # Addresses in one network are one offender, who failed once. The same one each time: it may be asked again.
+        networks = {jail.offender(each): each for each in sorted(addresses, reverse=True)}
+        failures = [suspect.at(address) for address in networks.values()]
         # Whoever is ignored anyway is no question for the command.
         return [failure for failure in failures if not self._engine.lets_off(jail, failure)]
 

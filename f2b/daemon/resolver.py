@@ -87,7 +87,8 @@ class Resolver:
             task = asyncio.get_running_loop().create_task(self._ask(name))
             self._under_way[name] = task
         with suppress(TimeoutError):
-            return await asyncio.wait_for(asyncio.shield(task), TIMEOUT)
+            async with asyncio.timeout(TIMEOUT):  # wait_for may swallow a cancellation
+                return await asyncio.shield(task)
         return ()
 
     async def _ask(self, name: str) -> Addresses:

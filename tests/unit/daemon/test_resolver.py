@@ -82,6 +82,21 @@ def test_who_asks_waits_for_the_time_out_and_the_answer_is_kept_for_the_next(
     assert names.asked == ["a"]
 
 
+def test_who_is_told_to_stop_stops_though_the_answer_has_just_come() -> None:
+    """Else a command would be asked about it, for up to a minute after the stop."""
+    names = Names(a=(A,))
+    resolver = names.resolver
+
+    async def body() -> None:
+        asking = asyncio.create_task(resolver.resolve("a"))
+        await asyncio.sleep(0)
+        resolver._under_way["a"].add_done_callback(lambda _: asking.cancel())
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    run(body)
+
+
 def test_a_flood_of_names_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WAITING", 10)
     monkeypatch.setattr(module, "REMEMBERED", 3)
