@@ -1,6 +1,7 @@
 """The child of the slow lane: killed, stopped, idle; and signals beside the loop's other work."""
 
 import asyncio
+import math
 import os
 import signal
 import socket
@@ -144,6 +145,21 @@ def test_an_answer_that_breaks_off_is_asked_for_again() -> None:
         loop.feed(DOMINO.ordinary)
         await loop.settled()
         assert len(loop.found) == 2
+
+    run(loop, body)
+
+
+def test_where_many_wait_none_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slowlane, "DEADLINE", 5.0)
+    monkeypatch.setattr(slowlane, "CROWD", 1)
+    loop = Loop(trapped(DOMINO))
+
+    async def body() -> None:
+        first_regex(loop).out = True
+        loop.guard.quarantined[first_regex(loop)] = math.inf
+        loop.feed(*[DOMINO.hostile] * 5, DOMINO.ordinary)
+        await loop.settled(4)
+        assert loop.offenders == [("sshd", "192.0.2.7")]
 
     run(loop, body)
 
