@@ -112,6 +112,25 @@ def test_a_flood_of_names_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch
     assert len(names.resolver._answers) == 3
 
 
+def test_after_a_flood_of_slow_names_the_next_has_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", 0.1)
+    monkeypatch.setattr(module, "WAITING", 50)
+    names = Names(a=(A,))
+    names.delay = 0.3
+
+    async def body() -> None:
+        await asyncio.gather(*(names.resolver.resolve(str(n)) for n in range(50)))
+        names.delay = 0.0
+        await asyncio.sleep(0.4)
+        assert await names.resolver.resolve("a") == (A,)
+
+    run(body)
+    assert len(names.asked) == 5
+    assert names.resolver._under_way == {}
+
+
 def test_a_name_with_more_addresses_than_a_client_has_is_nobodys() -> None:
     many = tuple(parse(f"192.0.2.{number}") for number in range(9))
     names = Names(a=many, b=many[:8])
