@@ -28,6 +28,8 @@ CROWD, HURRY = 100, 0.02
 """Where so many wait, the deadline is that: in a flood ordinary lines, which take less, come through more often."""
 CEILING = 1000
 """Entries that may wait for each jail."""
+ROOM = 8_000_000
+"""Characters that they may have together, the text to search and the message: with maxlines each has many lines."""
 IDLE = 30.0
 KILLS = 3
 """How often the child may die of one text until that is given up."""
@@ -54,6 +56,7 @@ class SlowLane:
         self._answered = answered
         self._complain = complain
         self._queues: dict[str, deque[_Waiting]] = {}
+        self._size: Counter[str] = Counter()
         self._some = asyncio.Event()
         self._child = _Child(complain)
         self._turn = asyncio.Lock()
@@ -68,12 +71,13 @@ class SlowLane:
     def put(self, asked: Slow, release: Release) -> None:
         """Ask when its turn comes."""
         queue = self._queues.setdefault(asked.jail, deque())
-        if len(queue) >= CEILING:
+        if len(queue) >= CEILING or self._size[asked.jail] + _size(asked) > ROOM:
             self.dropped[asked.jail] += 1
             self._untold[asked.jail] += 1
             release()
         else:
             queue.append(_Waiting(asked, release))
+            self._size[asked.jail] += _size(asked)
             self._some.set()
         self._tell()
 
@@ -115,6 +119,7 @@ class SlowLane:
                 del self._queues[jail]
                 if queue:
                     waiting = queue.popleft()
+                    self._size[jail] -= _size(waiting.asked)
                     self._queues[jail] = queue  # at the end: jails take turns
                     return waiting
             self._some.clear()
@@ -133,6 +138,10 @@ class SlowLane:
                     f"[{jail}] {number} lines not judged: regexes took too long for too many of them"
                 )
             self._untold.clear()
+
+
+def _size(asked: Slow) -> int:
+    return len(asked.question.text) + len(asked.entry.fields.get("MESSAGE", b""))
 
 
 def nobody_knows(question: Question) -> Take:

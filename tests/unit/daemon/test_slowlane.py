@@ -149,6 +149,27 @@ def test_an_answer_that_breaks_off_is_asked_for_again() -> None:
     run(loop, body)
 
 
+def test_what_waits_has_little_room_however_long_the_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slowlane, "ROOM", 10_000)
+    settings = FilterSettings(
+        name="x", failregex=located(DOMINO.failregex), journalmatch=located("_COMM=a"), maxlines=20
+    )
+    loop = Loop(jail(filter=settings, maxretry=9))
+
+    async def body() -> None:
+        first_regex(loop).out = True
+        loop.guard.quarantined[first_regex(loop)] = math.inf
+        for _ in range(2):
+            loop.feed(*["x" * 1000] * 20)
+            assert loop.pace.lane.waiting("sshd") < 9
+            await loop.settled()
+
+    run(loop, body)
+    assert loop.pace.lane.dropped["sshd"] > 20
+
+
 def test_where_many_wait_none_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slowlane, "DEADLINE", 5.0)
     monkeypatch.setattr(slowlane, "CROWD", 1)
