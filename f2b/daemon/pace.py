@@ -55,7 +55,7 @@ class Pace:
         self._ask = ask
         self._clock = clock
         self._deadline: Deadline | None = None
-        self.lane = SlowLane(self._answered, events.warning)
+        self.lane = SlowLane(self._answered, engine.wants, events.warning)
 
     def start(self) -> None:
         self._deadline = Deadline(self._engine.guard)

@@ -52,8 +52,14 @@ class _Waiting(NamedTuple):
 class SlowLane:
     """Counts entries by jail: `dropped` had no room, for `unjudged` no deadline was enough."""
 
-    def __init__(self, answered: Answered, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        answered: Answered,
+        wanted: Callable[[Slow], bool],
+        complain: Callable[[str], None],
+    ) -> None:
         self._answered = answered
+        self._wanted = wanted
         self._complain = complain
         self._queues: dict[str, deque[_Waiting]] = {}
         self._size: Counter[str] = Counter()
@@ -86,6 +92,9 @@ class SlowLane:
         try:
             while True:
                 asked, release = await self._next()
+                if not self._wanted(asked):
+                    release()
+                    continue
                 take = await self.ask(asked)
                 await self._answered(asked, take, release)
                 self._tell()

@@ -149,6 +149,22 @@ def test_an_answer_that_breaks_off_is_asked_for_again() -> None:
     run(loop, body)
 
 
+def test_after_a_reload_nothing_is_asked_for_a_filter_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever mends a regex need not wait for what the old one left."""
+    monkeypatch.setattr(slowlane, "DEADLINE", 2.0)
+    loop = Loop(trapped(DOMINO))
+
+    async def body() -> None:
+        loop.feed(*[DOMINO.hostile] * 50)
+        assert len(loop.holds) == 50
+        loop.engine.swap([trapped(DOMINO)], 2000.0)
+        await loop.settled(8)
+
+    run(loop, body)
+
+
 def test_what_waits_has_little_room_however_long_the_lines(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
