@@ -199,17 +199,8 @@ class Store:
             "SELECT offender, start, until, max(offence), source, failures, session, reason, ended "
             "FROM bans WHERE jail = ? GROUP BY offender"
         )
-        for (
-            offender,
-            start,
-            until,
-            offence,
-            source,
-            failures,
-            session,
-            reason,
-            ended,
-        ) in self._rows(query, (jail,)):
+        for row in self._rows(query, (jail,)):
+            offender, start, until, offence, source, failures, session, reason, ended = row
             if (who := self._offender(offender)) is not None:
                 ban = Ban(jail, who, start, until, offence, Source(source), failures, session)
                 yield Lifted(ban, Reason(reason), ended) if reason else Banned(ban)
