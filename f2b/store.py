@@ -302,6 +302,8 @@ def _write(db: sqlite3.Connection, decision: Decision) -> None:
 
 
 def _write_ban(db: sqlite3.Connection, ban: Ban) -> None:
+    # Whose offences were too many to remember begins anew: later ones of before must not pass for its last.
+    db.execute("DELETE FROM bans WHERE jail = ? AND offender = ? AND offence > ?", _key(ban))
     db.execute(
         "INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
         (*_key(ban), ban.start, ban.until, ban.source, ban.failures, ban.session),

@@ -95,6 +95,10 @@ class Commands:
             return self._no_answer(state, f"no answer within {TIMEOUT:.0f} s")
         except OSError as error:
             return self._no_answer(state, f"{argv[0]}: {error.strerror}")
+        except UnicodeEncodeError:
+            return self._no_answer(
+                state, "what is to be told it has letters that the locale lacks"
+            )
         if status not in {IGNORE, COUNT}:
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
             return self._no_answer(state, how)

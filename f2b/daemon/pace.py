@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from f2b.daemon.deadline import Deadline
 from f2b.daemon.events import Events
-from f2b.daemon.slowlane import SlowLane
+from f2b.daemon.slowlane import Release, SlowLane
 from f2b.decide.engine import Engine, Slow
 from f2b.decide.holds import Holds
 from f2b.decide.jail import Jail
@@ -24,8 +24,8 @@ SLICE = 0.01
 """Seconds until others have their turn; with the budget of the last entry this stays below 50 ms."""
 
 CarryOut = Callable[[Sequence[Decision]], Awaitable[None]]
-Settle = Callable[[Jail, Sequence[Failure | Suspect]], Awaitable[list[Failure]]]
-"""Ask whom must be asked about a failure; what counts in the end."""
+Ask = Callable[[Jail, Failure | Suspect, Release, float], list[Decision]]
+"""Ask whom must be asked about a failure, and release its entry afterwards; what is decided at once."""
 
 
 class Fed(NamedTuple):
@@ -45,17 +45,17 @@ class Pace:
         holds: Holds,
         events: Events,
         carry_out: CarryOut,
-        settle: Settle,
+        ask: Ask,
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._holds = holds
         self._events = events
         self._carry_out = carry_out
-        self._settle = settle
+        self._ask = ask
         self._clock = clock
         self._deadline: Deadline | None = None
-        self.lane = SlowLane(self._answered, events.warning)
+        self.lane = SlowLane(self._answered, engine.wants, events.warning)
 
     def start(self) -> None:
         self._deadline = Deadline(self._engine.guard)
@@ -127,21 +127,24 @@ class Pace:
             if regex in jail.filter.searcher.regexes
         ]
 
-    def _hold(self, before: Position) -> Callable[[], None]:
+    def _hold(self, before: Position) -> Release:
         return partial(self._holds.release, self._holds.take(before))
 
-    async def _answered(self, asked: Slow, take: Take | None) -> Slow | None:
+    async def _answered(self, asked: Slow, take: Take | None, release: Release) -> None:
+        """The journal is held at the entry until all is known of it; the lane waits for the regexes alone."""
+        now = self._clock()
         with self.armed():
             found = self._engine.late(asked, take)
-        again = self._engine.slow.pop() if self._engine.slow else None
-        if found is not None:
-            # The journal is held at this entry until all is known of it.
-            jail, failure = found
-            failures = await self._settle(jail, [failure])
-            now = self._clock()
-            if decisions := [d for each in failures for d in self._engine.count(jail, each, now)]:
-                await self._carry_out(decisions)
-        return again
+        if self._engine.slow:
+            self.lane.put(self._engine.slow.pop(), release)
+            return
+        decisions = self._engine.weigh(*found, now) if found else []
+        if self._engine.asked:
+            decisions = self._ask(*self._engine.asked.pop(), release, now)
+            release = nothing
+        if decisions:
+            await self._carry_out(decisions)
+        release()
 
 
 def nothing() -> None:

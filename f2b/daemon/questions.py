@@ -7,6 +7,7 @@ entry that it is about. What is outstanding at a stop or a crash is read and ask
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from time import monotonic
 
 from f2b.addresses import Offender
@@ -55,6 +56,7 @@ class Questions:
         self._load: Counter[str] = Counter()
         self._told: OrderedDict[str, None] = OrderedDict()
         self._quiet_until = 0.0
+        self._stopped = False
         self.dropped = 0
         self.unasked = 0
 
@@ -72,14 +74,23 @@ class Questions:
         asked, self._engine.asked = self._engine.asked, []
         decisions: list[Decision] = []
         for jail, found in asked:
-            if self._load[jail.name] < CEILING:
-                self._start(jail, found, position)
-            elif isinstance(found, Suspect):
-                self.dropped += 1
-            else:
-                self.unasked += 1
-                decisions += self._engine.count(jail, found, now)
+            release = partial(self._holds.release, self._holds.take(position))
+            decisions += self.ask(jail, found, release, now)
         return decisions
+
+    def ask(
+        self, jail: Jail, found: Failure | Suspect, release: Callable[[], None], now: float
+    ) -> list[Decision]:
+        """Ask about a failure, and release its entry afterwards; what is decided at once."""
+        if self._load[jail.name] < CEILING:
+            self._start(jail, found, release)
+            return []
+        release()
+        if isinstance(found, Suspect):
+            self.dropped += 1
+            return []
+        self.unasked += 1
+        return self._engine.count(jail, found, now)
 
     async def settle(self, jail: Jail, found: Sequence[Failure | Suspect]) -> list[Failure]:
         """Those that count in the end, for one who can wait: a catch-up. What is asked live already is left out."""
@@ -98,13 +109,15 @@ class Questions:
 
     async def stop(self) -> None:
         """Let go of everything. The tickets stay, so that the position stays before what was not answered."""
+        self._stopped = True
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, jail: Jail, found: Failure | Suspect, position: Position) -> None:
-        ticket = self._holds.take(position)
+    def _start(self, jail: Jail, found: Failure | Suspect, release: Callable[[], None]) -> None:
+        if self._stopped:
+            return
         self._load[jail.name] += 1
         self._waiting[jail.name, found.cursor] = jail.filter
         task = asyncio.get_running_loop().create_task(self._ask(jail, found))
@@ -116,7 +129,7 @@ class Questions:
             self._waiting.pop((jail.name, found.cursor), None)
             if task.cancelled():
                 return
-            self._holds.release(ticket)
+            release()
             if (error := task.exception()) is not None:
                 self._events.error(f"bug in a question of jail {jail.name}: {error!r}")
 
@@ -152,7 +165,9 @@ class Questions:
         addresses = await self._resolver.resolve(suspect.name)
         if addresses and jail.settings.filter.usedns is UseDns.WARN:
             self._warn(jail, suspect.name, addresses)
-        failures = [suspect.at(address) for address in addresses]
+        # Addresses in one network are one offender, who failed once. The same one each time: it may be asked again.
+        networks = {jail.offender(each): each for each in sorted(addresses, reverse=True)}
+        failures = [suspect.at(address) for address in networks.values()]
         # Whoever is ignored anyway is no question for the command.
         return [failure for failure in failures if not self._engine.lets_off(jail, failure)]
 

@@ -81,19 +81,27 @@ class Resolver:
         return await self._asked(name) or None
 
     async def _asked(self, name: str) -> Addresses:
-        """Wait for the look-up under way, or start one. It goes on after the time-out, for whoever asks next."""
+        """Wait for the look-up under way, or start one. Once begun it goes on, for whoever asks next."""
         task = self._under_way.get(name)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._ask(name))
             self._under_way[name] = task
         with suppress(TimeoutError):
-            return await asyncio.wait_for(asyncio.shield(task), TIMEOUT)
+            async with asyncio.timeout(TIMEOUT):  # wait_for may swallow a cancellation
+                return await asyncio.shield(task)
         return ()
 
     async def _ask(self, name: str) -> Addresses:
         try:
-            async with self._threads:
+            # One that had no turn is given up with whoever asked: else slow names were ahead of all others for an hour.
+            async with asyncio.timeout(TIMEOUT):
+                await self._threads.acquire()
+            try:
                 addresses = await self._in_thread(name)
+            finally:
+                self._threads.release()
+        except TimeoutError:
+            return ()
         finally:
             del self._under_way[name]
         self._answers[name] = Answer(

@@ -93,7 +93,7 @@ class Service:
             self._holds,
             self._events,
             self._carry_out,
-            self._questions.settle,
+            self._questions.ask,
             time.time,
         )
         self._exempt = Exempt(
@@ -230,7 +230,6 @@ class Service:
             entries = self._reader.read(BATCH)
             self._report_journal()
             busy = await self._decide(entries)
-            self._keep_house()
             if not busy:
                 await self._wait()
         if self._failure is not None:
@@ -267,6 +266,7 @@ class Service:
                 await self._carry_out(decisions, safe)
             elif number:
                 await asyncio.sleep(0)
+            self._keep_house()
             # After a reload another reader may bring the rest again.
             if not entries or self._stopping.is_set() or self._reader is not reader:
                 return busy

@@ -24,8 +24,12 @@ from f2b.detect.search import Question, Searcher, Take
 
 DEADLINE = 0.25
 """Seconds of CPU time for one regex on one text."""
+CROWD, HURRY = 100, 0.02
+"""Where so many wait, the deadline is that: in a flood ordinary lines, which take less, come through more often."""
 CEILING = 1000
 """Entries that may wait for each jail."""
+ROOM = 8_000_000
+"""Characters that they may have together, the text to search and the message: with maxlines each has many lines."""
 IDLE = 30.0
 KILLS = 3
 """How often the child may die of one text until that is given up."""
@@ -34,22 +38,31 @@ PATIENCE = 10.0
 LIMIT = 1 << 22
 TOLD = 60.0
 
-Answered = Callable[[Slow, Take | None], Awaitable[Slow | None]]
-"""What to do with an answer; it may lead to another question about the same entry."""
+Release = Callable[[], None]
+"""Called when what came of an entry is carried out, or nothing can."""
+Answered = Callable[[Slow, Take | None, Release], Awaitable[None]]
+"""What to do with an answer."""
 
 
 class _Waiting(NamedTuple):
     asked: Slow
-    release: Callable[[], None]
+    release: Release
 
 
 class SlowLane:
     """Counts entries by jail: `dropped` had no room, for `unjudged` no deadline was enough."""
 
-    def __init__(self, answered: Answered, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        answered: Answered,
+        wanted: Callable[[Slow], bool],
+        complain: Callable[[str], None],
+    ) -> None:
         self._answered = answered
+        self._wanted = wanted
         self._complain = complain
         self._queues: dict[str, deque[_Waiting]] = {}
+        self._size: Counter[str] = Counter()
         self._some = asyncio.Event()
         self._child = _Child(complain)
         self._turn = asyncio.Lock()
@@ -61,15 +74,16 @@ class SlowLane:
     def waiting(self, jail: str) -> int:
         return len(self._queues.get(jail, ()))
 
-    def put(self, asked: Slow, release: Callable[[], None]) -> None:
-        """Ask when its turn comes. `release` is called when what came of it is carried out, or nothing can."""
+    def put(self, asked: Slow, release: Release) -> None:
+        """Ask when its turn comes."""
         queue = self._queues.setdefault(asked.jail, deque())
-        if len(queue) >= CEILING:
+        if len(queue) >= CEILING or self._size[asked.jail] + _size(asked) > ROOM:
             self.dropped[asked.jail] += 1
             self._untold[asked.jail] += 1
             release()
         else:
             queue.append(_Waiting(asked, release))
+            self._size[asked.jail] += _size(asked)
             self._some.set()
         self._tell()
 
@@ -78,12 +92,11 @@ class SlowLane:
         try:
             while True:
                 asked, release = await self._next()
-                take = await self.ask(asked)
-                again = await self._answered(asked, take)
-                if again is None:
+                if not self._wanted(asked):
                     release()
-                else:
-                    self.put(again, release)
+                    continue
+                take = await self.ask(asked)
+                await self._answered(asked, take, release)
                 self._tell()
         finally:
             await self._child.end()
@@ -91,10 +104,11 @@ class SlowLane:
     async def ask(self, asked: Slow) -> Take | None:
         """The answer to one question, with as many regexes asked as come to an end."""
         question, searcher = asked.question, asked.filter.searcher
+        deadline = DEADLINE if self.waiting(asked.jail) < CROWD else min(HURRY, DEADLINE)
         async with self._turn:
             for _ in range(KILLS):
                 try:
-                    take = await self._child.ask(searcher, question)
+                    take = await self._child.ask(searcher, question, deadline)
                 except _Died as died:
                     if died.at is None:
                         continue
@@ -114,6 +128,7 @@ class SlowLane:
                 del self._queues[jail]
                 if queue:
                     waiting = queue.popleft()
+                    self._size[jail] -= _size(waiting.asked)
                     self._queues[jail] = queue  # at the end: jails take turns
                     return waiting
             self._some.clear()
@@ -121,8 +136,8 @@ class SlowLane:
                 async with asyncio.timeout(IDLE):
                     await self._some.wait()
             except TimeoutError:
-                await self._child.end()
-                await self._some.wait()
+                async with self._turn:  # a catch-up may be asking
+                    await self._child.end()
 
     def _tell(self) -> None:
         if self._untold and time.monotonic() - self._told > TOLD:
@@ -132,6 +147,10 @@ class SlowLane:
                     f"[{jail}] {number} lines not judged: regexes took too long for too many of them"
                 )
             self._untold.clear()
+
+
+def _size(asked: Slow) -> int:
+    return len(asked.question.text) + len(asked.entry.fields.get("MESSAGE", b""))
 
 
 def nobody_knows(question: Question) -> Take:
@@ -156,19 +175,24 @@ class _Child:
         self._known: dict[Searcher, int] = {}
         self._numbers = count()
 
-    async def ask(self, searcher: Searcher, question: Question) -> Take | None:
+    async def ask(self, searcher: Searcher, question: Question, deadline: float) -> Take | None:
         """Raises _Died."""
-        process = await self._running()
+        try:
+            process = await self._running()
+        except OSError as error:
+            self._complain(f"the process for slow regexes cannot be started: {error.strerror}")
+            await asyncio.sleep(1)
+            raise _Died(None) from None
         lines = []
         if searcher not in self._known:
             self._known[searcher] = next(self._numbers)
             lines.append({"filter": self._known[searcher], **lane.described(searcher)})
-        asked = {"text": question.text, "passed": question.passed, "deadline": DEADLINE}
+        asked = {"text": question.text, "passed": question.passed, "deadline": deadline}
         lines.append({"filter": self._known[searcher], **asked})
         try:
             async with asyncio.timeout(PATIENCE):  # wait_for may swallow a cancellation
                 return await _answer(process, lines)
-        except (TimeoutError, OSError):
+        except (TimeoutError, OSError, ValueError):  # of an answer, half or all too long
             await self.end()
             raise _Died(None) from None
         except _Died as died:

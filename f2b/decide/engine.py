@@ -84,11 +84,16 @@ class Engine:
         for jail in self._readers(entry):
             self._look(jail, entry, warm=True)
 
-    def late(self, slow: Slow, take: Take | None) -> tuple[Jail, Failure | Suspect] | None:
-        """Go on with an entry whose regexes took long. A filter that is gone by now has its past read anew."""
+    def wants(self, slow: Slow) -> bool:
+        """Say whether the answer still matters. A filter that is gone by now has its past read anew."""
         jail = self.jails.get(slow.jail)
-        if jail is None or jail.filter is not slow.filter:
+        return jail is not None and jail.filter is slow.filter
+
+    def late(self, slow: Slow, take: Take | None) -> tuple[Jail, Failure | Suspect] | None:
+        """Go on with an entry whose regexes took long."""
+        if not self.wants(slow):
             return None
+        jail = self.jails[slow.jail]
         self.guard.begin()
         late = partial(jail.filter.late, slow.question, take)
         found = self._look(jail, slow.entry, late, warm=slow.warm)

@@ -141,8 +141,9 @@ class Jail:
         """Enter a ban. It consumes the offender's failures; at the ceiling the ban that ends first makes room."""
         self.tally.forget(ban.offender)
         self.banned += 1
+        before = self.lift(ban.offender, now, Reason.EXPIRED)  # its end may not be noted yet
         ban = self.ledger.ban(ban)
-        return [*self._make_room(ban, now), Banned(ban, enforce=ban.lasts(now))]
+        return [*before, *self._make_room(ban, now), Banned(ban, enforce=ban.lasts(now))]
 
     def _make_room(self, ban: Ban, now: float) -> list[Decision]:
         """At the ceiling the ban that ends first goes; one that is over already takes nobody's place."""

@@ -56,10 +56,7 @@ class Filter:
 
     def find(self, entry: Entry) -> Failure | Suspect | None:
         """The failure that this entry is, if any. Remembers what later entries need."""
-        hit = self._read(entry, 0)
-        if hit is None or not hit.failed:
-            return None
-        return self.suspect(hit, entry) or self.failure(hit, entry)
+        return self._told(self._read(entry, 0), entry)
 
     def suspect(self, hit: Hit, entry: Entry) -> Suspect | None:
         """What a hit comes to that names a host instead of an address, where names are looked up."""
@@ -74,16 +71,22 @@ class Filter:
         """What the first failregex that matches captures, together with what its session knew."""
         return self._read(entry, 0)
 
-    def late(self, question: Question, take: Take | None, entry: Entry) -> Failure | None:
+    def late(
+        self, question: Question, take: Take | None, entry: Entry
+    ) -> Failure | Suspect | None:
         """What `find` would have said, had the question been answered in time."""
         _, ring = self._readings[question.reading]
         if take is not None:
             counts = _taken(take, ring, question.lines)
             if take.regex >= 0:
                 hit = self._hit(take, entry) if counts else None
-                return self.failure(hit, entry) if hit and hit.failed else None
-        hit = self._read(entry, question.reading + 1)
-        return self.failure(hit, entry) if hit and hit.failed else None
+                return self._told(hit, entry)
+        return self._told(self._read(entry, question.reading + 1), entry)
+
+    def _told(self, hit: Hit | None, entry: Entry) -> Failure | Suspect | None:
+        if hit is None or not hit.failed:
+            return None
+        return self.suspect(hit, entry) or self.failure(hit, entry)
 
     def _read(self, entry: Entry, first: int) -> Hit | None:
         """Ask in one reading after the other, until something at all matched or there is something to wait for."""

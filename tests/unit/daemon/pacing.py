@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from f2b.config.settings import FilterSettings
 from f2b.daemon.events import Events, Level
 from f2b.daemon.pace import Pace
+from f2b.daemon.questions import Questions
 from f2b.decide.engine import Engine
 from f2b.decide.holds import Holds
 from f2b.decide.jail import Jail
 from f2b.detect.budget import Regex
-from f2b.model import Decision, Failure, Found, Position, Suspect
+from f2b.model import Decision, Found, Position
 from tests.support.hostile import TRAPS, Trap
 from tests.unit.decide.making import entry, jail, located
 
@@ -29,21 +30,20 @@ class Loop:
         self.holds = Holds()
         self.found: list[Found] = []
         events = Events("stderr", Level.WARNING, time.time)
+        self.questions = Questions(self.engine, self.holds, events, self.carry_out, lambda: 2000.0)
         self.pace = Pace(
-            self.engine, self.holds, events, self.carry_out, self.settle, lambda: 2000.0
+            self.engine, self.holds, events, self.carry_out, self.questions.ask, lambda: 2000.0
         )
         self.guard = self.engine.guard
 
     async def carry_out(self, decisions: Sequence[Decision]) -> None:
         self.found += [each for each in decisions if isinstance(each, Found)]
 
-    async def settle(self, _: Jail, found: Sequence[Failure | Suspect]) -> list[Failure]:
-        return [each for each in found if isinstance(each, Failure)]
-
     def feed(self, *lines: str, warm: bool = False) -> None:
         entries = [(entry(line, 1000.0 + at, _UID=b"0"), warm) for at, line in enumerate(lines)]
         while entries:
             fed = self.pace.feed(entries, BEFORE, 2000.0)
+            assert self.questions.take(BEFORE, 2000.0) == []
             self.found += [each for each in fed.decisions if isinstance(each, Found)]
             entries = entries[fed.entries :]
 

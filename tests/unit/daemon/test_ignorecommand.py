@@ -70,6 +70,12 @@ def test_a_command_without_an_answer_is_told_once_and_counts(
     assert world.commands.failed == 2
 
 
+def test_a_name_that_the_locale_cannot_write_counts(world: World) -> None:
+    r"""Where that is not UTF-8, attackers have many such; here a half character stands for them."""
+    assert world.ask(asking("true"), replace(FAILURE, groups=(("user", "\ud800"),))) == [False]
+    assert "letters that the locale lacks" in world.said[0]
+
+
 def test_what_hangs_is_killed_with_its_children(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from f2b.daemon.catchup import CatchUps
 from f2b.daemon.events import Events, Level
 from f2b.daemon.pace import Pace
 from f2b.daemon.purge import purge
+from f2b.daemon.questions import Questions
 from f2b.daemon.recorder import Recorder
 from f2b.daemon.reload import Prepared, prepare, remember
 from f2b.decide.assemble import assemble
@@ -25,7 +26,7 @@ from f2b.decide.jail import Jail
 from f2b.model import Decision, Failure, Position
 from f2b.store import Batch, Store
 from tests.unit.config import tree
-from tests.unit.decide.making import CUSTOM, bans, fail, failure, jail
+from tests.unit.decide.making import CUSTOM, bans, fail, failure, jail, lifted
 
 A, B = "192.0.2.7", "192.0.2.9"
 DAY = 86_400.0
@@ -125,13 +126,11 @@ def test_the_past_of_a_jail_that_is_gone_is_read_again_when_it_comes_back(store:
     async def carry_out(_: Sequence[Decision]) -> None:
         return None
 
-    async def nobody(_jail: Jail, _found: object) -> list[Failure]:
-        return []
-
     async def body(recorder: Recorder) -> None:
         events = Events("stderr", Level.ERROR, lambda: 1000.0)
-        pace = Pace(engine, Holds(), events, carry_out, nobody, lambda: 1000.0)
-        catch_ups = CatchUps(recorder, store, nobody, lambda: 1000.0, pace)
+        questions = Questions(engine, Holds(), events, carry_out, lambda: 1000.0)
+        pace = Pace(engine, Holds(), events, carry_out, questions.ask, lambda: 1000.0)
+        catch_ups = CatchUps(recorder, store, questions.settle, lambda: 1000.0, pace)
         here = Position("c", 1000.0)
         await catch_ups.start([*engine.jails.values()], "/nowhere", here, engine, carry_out)
         await catch_ups.stop()
@@ -167,6 +166,30 @@ def test_memory_and_store_forget_alike(store: Store, now: float, offence: int) -
     assert (
         [ban.offence for ban in sshd.ledger] == [ban.offence for ban in again.ledger] == [offence]
     )
+
+
+def test_who_was_forgotten_for_want_of_room_and_is_banned_again_stays_banned(store: Store) -> None:
+    """At a restart an offence of before, with a higher number, must not pass for the last."""
+    changes = {"maxretry": 1, "maxbans": 1, "bantime": 10}
+    sshd = jail(**changes)
+    for number, address in enumerate((A, A, *(f"192.0.2.{last}" for last in range(20, 25)))):
+        time = 1000 + 400 * number
+        stored(store, fail(sshd, address, time))
+        stored(store, sshd.expire(time + 11))
+    assert sshd.ledger.offences(parse(A)) == 0
+    stored(store, fail(sshd, A, 9000))
+    again = jail(**changes)
+    again.restore([], store.bans("sshd"), 9000, 9001)
+    assert [ban.offender for ban in again.ledger] == [parse(A)]
+
+
+def test_a_ban_whose_end_nobody_noted_before_the_next_is_forgotten_too(store: Store) -> None:
+    sshd = jail(maxretry=1)
+    decisions = stored(store, fail(sshd, A, 1000, 3000, now=3000))
+    assert [ban.start for ban in lifted(decisions)] == [1000]
+    stored(store, sshd.expire(4000))
+    forget(store, sshd, DAY, 4001 + DAY)
+    assert list(store.bans("sshd")) == []
 
 
 def test_bans_are_forgotten_in_slices(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

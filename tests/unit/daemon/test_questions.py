@@ -95,6 +95,18 @@ def test_every_address_of_a_name_has_failed_at_the_time_of_the_entry() -> None:
     assert world.holds.oldest() is None
 
 
+def test_several_addresses_in_one_network_have_failed_once() -> None:
+    world = World(jail(filter=NAMES, ipv4prefix=24, maxretry=2))
+
+    async def body() -> None:
+        world.feed("bad two.test")
+        await world.answered()
+
+    run(body)
+    assert world.found() == [A]
+    assert bans(world.decided) == []
+
+
 def test_a_name_is_warned_of_once(capsys: pytest.CaptureFixture[str]) -> None:
     world = World(jail(filter=NAMES))
 

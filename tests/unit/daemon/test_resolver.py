@@ -82,6 +82,21 @@ def test_who_asks_waits_for_the_time_out_and_the_answer_is_kept_for_the_next(
     assert names.asked == ["a"]
 
 
+def test_who_is_told_to_stop_stops_though_the_answer_has_just_come() -> None:
+    """Else a command would be asked about it, for up to a minute after the stop."""
+    names = Names(a=(A,))
+    resolver = names.resolver
+
+    async def body() -> None:
+        asking = asyncio.create_task(resolver.resolve("a"))
+        await asyncio.sleep(0)
+        resolver._under_way["a"].add_done_callback(lambda _: asking.cancel())
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    run(body)
+
+
 def test_a_flood_of_names_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WAITING", 10)
     monkeypatch.setattr(module, "REMEMBERED", 3)
@@ -95,6 +110,25 @@ def test_a_flood_of_names_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch
     run(body)
     assert (names.resolver.dropped, len(names.asked)) == (20, 10)
     assert len(names.resolver._answers) == 3
+
+
+def test_after_a_flood_of_slow_names_the_next_has_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", 0.1)
+    monkeypatch.setattr(module, "WAITING", 50)
+    names = Names(a=(A,))
+    names.delay = 0.3
+
+    async def body() -> None:
+        await asyncio.gather(*(names.resolver.resolve(str(n)) for n in range(50)))
+        names.delay = 0.0
+        await asyncio.sleep(0.4)
+        assert await names.resolver.resolve("a") == (A,)
+
+    run(body)
+    assert len(names.asked) == 5
+    assert names.resolver._under_way == {}
 
 
 def test_a_name_with_more_addresses_than_a_client_has_is_nobodys() -> None:

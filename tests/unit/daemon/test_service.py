@@ -10,13 +10,14 @@ import pytest
 from f2b.actions.null import Null
 from f2b.config.load import Config
 from f2b.config.settings import DaemonSettings, FilterSettings, Located
+from f2b.daemon import pace
 from f2b.daemon.events import Events, Level
 from f2b.daemon.notify import Notifier
 from f2b.daemon.service import Parts, Service, _warmup
 from f2b.decide.engine import Engine
 from f2b.detect.session import LIFETIME
 from f2b.model import Decision, Entry, Position
-from f2b.store import Store
+from f2b.store import Batch, Store
 from tests.unit.decide.making import HERE, bans, entry, jail, located
 
 START = Position("c0", 0.0)
@@ -64,6 +65,24 @@ def decide(service: Service, *entries: Entry) -> None:
 def test_the_position_is_that_of_the_last_entry(service: Service) -> None:
     decide(service, entry("bad 192.0.2.7", 1), entry("good", 2))
     assert service._position == service._store.position() == Position("good@2", 2)
+
+
+def test_signs_of_life_go_on_between_the_slices_of_a_batch(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk and slow regexes together make a batch take longer than the watchdog waits."""
+    alive: list[float] = []
+    commit = service._store.commit
+
+    def slow(batch: Batch) -> None:
+        time.sleep(0.3)
+        commit(batch)
+
+    monkeypatch.setattr(service._notifier, "alive", lambda: alive.append(time.monotonic()))
+    monkeypatch.setattr(service._store, "commit", slow)
+    monkeypatch.setattr(pace, "SLICE", 0.0)
+    decide(service, *[entry("bad 192.0.2.7", float(number)) for number in range(9)])
+    assert len(alive) > 1
 
 
 def test_the_position_does_not_pass_what_was_not_decided(
