@@ -133,8 +133,9 @@ def _check(args: Namespace) -> int:
     if not _json(args, {"jails": names, "problems": [_problem(problem) for problem in problems]}):
         for problem in problems:
             tables.say(f"{problem.severity}: {problem}")
-        errors = f", {len(assembly.errors)} errors" if assembly.errors else ""
-        tables.say(f"{len(names)} jails can run: {', '.join(names) or 'none'}{errors}")
+        errors = f", {tables.counted(len(assembly.errors), 'error')}" if assembly.errors else ""
+        can_run = f"{tables.counted(len(names), 'jail')} can run: {', '.join(names) or 'none'}"
+        tables.say(can_run + errors)
     return Exit.CONFIG if assembly.errors else Exit.OK
 
 

@@ -1,6 +1,7 @@
 """Where `f2b regex` gets its lines: a file, standard input, one line as typed, or the journal."""
 
 import os
+import re
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -12,13 +13,16 @@ from typing import NamedTuple
 from f2b import times
 from f2b.detect import dates, stamps
 from f2b.detect import line as built
-from f2b.errors import JournalError, UsageError
+from f2b.errors import JournalError, NotPermittedError, UsageError
 from f2b.journal.match import Match
 from f2b.model import Entry, Position
 
 BATCH = 250
 LATE = 60.0
 """Entries are sorted by when they came; by their own time some stand this much later, or more."""
+
+_PATH = re.compile(r"[\w.,:@%~+/-]+")
+"""No line of a log has so little in it."""
 
 
 class Line(NamedTuple):
@@ -47,12 +51,12 @@ def _opened(source: str) -> AbstractContextManager[Iterable[bytes]]:
         if path.exists():
             return path.open("rb")
     except PermissionError as error:
-        raise UsageError(f"{source}: {error.strerror}", hint="try sudo") from error
+        raise NotPermittedError(f"{source}: {error.strerror}", hint="try sudo") from error
     except IsADirectoryError as error:
         raise UsageError(f"{source} is a directory", hint="name a file in it") from error
     except (OSError, ValueError):
         pass  # a line is often no possible name of a file
-    if source.startswith(("/", "./", "../")) and " " not in source:
+    if _PATH.fullmatch(source) and ("/" in source or source.endswith(".log")):
         raise UsageError(f"there is no file {source}")
     return nullcontext([os.fsencode(source)])
 
@@ -60,7 +64,7 @@ def _opened(source: str) -> AbstractContextManager[Iterable[bytes]]:
 def of_text(source: str, now: float) -> Lines:
     """Cut the date out of each line, as fail2ban does. A line without one has the time of the line before.
 
-    Raises UsageError.
+    Raises UsageError and NotPermittedError.
     """
     with _opened(source) as raw:
         yield from _dated(raw, now)

@@ -16,6 +16,7 @@ from f2b.cli.trial import Trial, Verdict
 from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
 from f2b.config.load import load_filter, load_filter_of
+from f2b.config.section import placed
 from f2b.config.settings import FilterSettings, Located, Reading
 from f2b.config.spec import parse
 from f2b.detect.failregex import compile_failregex
@@ -30,7 +31,7 @@ PATIENCE = 0.5
 STEP = 200
 """Lines from one move of the bar to the next."""
 
-_SPEC = re.compile(r"[\w.-]+(?:\s*\[.*\])?", re.DOTALL)
+_SPEC = re.compile(r"[\w.-]+(?:\s*\[(?:.*\]|[^\]]*))?", re.DOTALL)
 
 
 def run(args: Namespace, now: float) -> int:
@@ -101,8 +102,10 @@ def _filter(args: Namespace) -> FilterSettings:
         and (found := load_filter_of(args.config, text, logtype))
     ):
         return found
-    name = parse(text).name
+    name = text.partition("[")[0].strip()
     if any((args.config / "filter.d" / f"{name}{end}").exists() for end in (".conf", ".local")):
+        with placed(Origin("FILTER", 0)):
+            parse(text)
         return load_filter(args.config, text, logtype=logtype)
     try:
         return _regex(text)

@@ -212,7 +212,7 @@ def configured(directory: Path, *lines: str) -> list[str]:
 
 def test_check_of_a_good_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(parse(configured(tmp_path))) == Exit.OK
-    assert capsys.readouterr().out == "1 jails can run: app\n"
+    assert capsys.readouterr().out == "1 jail can run: app\n"
 
 
 def test_check_shows_every_error_with_its_place(

@@ -220,7 +220,10 @@ def test_missed_lines_are_some_or_all(
         (("x", "other", "--since", "1h"), 64, "--since, --until and --match are for the journal"),
         (("journal", "other", "--since", "soon"), 64, "'soon' is no time"),
         (("journal", "other", "--match", "sshd"), 78, "--match: journalmatch needs FIELD=value"),
-        (("x", "app[lead"), 78, "FILTER: bad regex: unterminated character set"),
+        (("x", "app[lead"), 78, "FILTER: needs the form name[option=value, ...], got 'app[lead'"),
+        (("x", "elsewhere[lead"), 64, "there is no jail, filter or file 'elsewhere[lead'"),
+        (("no/such.log", "other"), 64, "there is no file no/such.log"),
+        (("nosuch.log", "other"), 64, "there is no file nosuch.log"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(
