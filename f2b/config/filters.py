@@ -194,11 +194,15 @@ class FilterFile:
 
     def _check_mode(self, failregex: Iterable[Located]) -> None:
         """A misspelt mode leaves its tag in the regex, which then matches nothing at all."""
-        modes = [name[5:] for name in self._dialect.own["Definition"] if name.startswith("mdre-")]
+        names = [name[5:] for name in self._dialect.own["Definition"] if name.startswith("mdre-")]
+        mode = self._look_up("mode") or ""
         for text, origin in failregex:
             if tag := _MODE.search(text):
+                # Where it is written <mdre-<mode>-other>, the mode is only a part of the name.
+                end = tag[1].removeprefix(mode) if mode else ""
+                modes = [name.removesuffix(end) for name in names if name.endswith(end)]
                 raise ConfigError(
-                    f"filter {self.name!r} has no mode {tag[1]!r}",
+                    f"filter {self.name!r} has no mode {tag[1].removesuffix(end)!r}",
                     origin=origin,
                     hint=f"its modes: {', '.join(modes)}",
                 )

@@ -269,7 +269,7 @@ def test_a_jail_that_wants_another_journal_is_refused(
     ]
 
 
-@pytest.mark.parametrize("option", ["enabled", "filter", "backend", "bantime"])
+@pytest.mark.parametrize("option", ["enabled", "filter", "backend", "bantime", "port"])
 def test_an_undefined_interpolation_keeps_one_jail_out(tmp_path: Path, option: str) -> None:
     text = f"[bad]\n{option} = %(none)s\n[sshd]\nenabled = true\n"
     on = text if option == "enabled" else text.replace("[sshd]", "enabled = true\n[sshd]")
