@@ -94,7 +94,7 @@ class FilterFile:
             prefregex=prefregex if prefregex.text else None,
             journalmatch=self._marks.lines(texts["journalmatch"]),
             feed=feed,
-            reading=self._parsed(texts, "reading") or self._usual_reading(failregex, prefregex),
+            reading=self._parsed(texts, "reading") or self.usual_reading(failregex, prefregex),
             maxlines=self._parsed(texts, "maxlines"),
             maxsessions=self._parsed(texts, "maxsessions"),
             maxlength=self._parsed(texts, "maxlength"),
@@ -185,7 +185,8 @@ class FilterFile:
         row = _ROWS[option]
         return parsed(row, self._marks.located(texts[option] or row.default))
 
-    def _usual_reading(self, failregex: Iterable[Located], prefregex: Located) -> Reading:
+    def usual_reading(self, failregex: Iterable[Located], prefregex: Located) -> Reading:
+        """The one that a filter with these regexes is written for."""
         try:
             prefix = self._marks.located(self._text("__prefix_line", self._look_up) or "").text
         except ConfigError:
