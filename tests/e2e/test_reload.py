@@ -114,7 +114,7 @@ def test_a_reload_that_fails_changes_nothing(daemon: Daemon, journal: Journal) -
     done = daemon.cli("reload", check=False)
     assert done.returncode == 78
     assert "f2b: jail.d/test.conf:3: maxretry needs" in done.stderr
-    assert "\njail.d/test.conf:12: bad regex" in done.stderr
+    assert "\nf2b: jail.d/test.conf:12: bad regex" in done.stderr
     assert done.stdout == ""
     assert daemon.process
     daemon.process.send_signal(signal.SIGHUP)
