@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from f2b import times
-from f2b.detect import dates, stamps
-from f2b.detect import line as built
+from f2b.config.settings import Reading
+from f2b.detect import dates, line, stamps
 from f2b.errors import JournalError, NotPermittedError, UsageError
 from f2b.journal.match import Match
 from f2b.model import Entry, Position
@@ -86,9 +86,14 @@ def _dated(raw: Iterable[bytes], now: float) -> Iterator[Line]:
         yield Line(number, text, entry, last, shape, len(content), bare)
 
 
-def of_journal(source: str, match: Match, since: float, until: float) -> Lines:
-    """The entries of a time, as the daemon reads them. Raises JournalError."""
+def of_journal(
+    source: str, match: Match, since: float, until: float, reading: Reading = Reading.BUILT
+) -> Lines:
+    """The entries of a time, as the daemon reads them; the text is what regexes see. Raises JournalError."""
     from f2b.journal.reader import JournalReader  # noqa: PLC0415 - text needs no libsystemd
+
+    def seen(entry: Entry) -> str:
+        return line.READINGS[reading][0](line.head(entry.fields), entry.fields, line.CAP)
 
     reader = JournalReader(source, match.groups or None)
     with closing(reader):
@@ -100,8 +105,7 @@ def of_journal(source: str, match: Match, since: float, until: float) -> Lines:
                     return
                 if since <= entry.time <= until:
                     number += 1
-                    text = built.build(entry.fields).rstrip("\n")
-                    yield Line(number, text, entry, entry.time)
+                    yield Line(number, seen(entry).rstrip("\n"), entry, entry.time)
         if reader.trouble:
             raise JournalError(reader.trouble)
 

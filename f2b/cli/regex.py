@@ -16,6 +16,7 @@ from f2b.cli.trial import Trial, Verdict
 from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
 from f2b.config.load import load_filter, load_filter_of
+from f2b.config.reading import usual
 from f2b.config.section import placed
 from f2b.config.settings import FilterSettings, Located, Reading
 from f2b.config.spec import parse
@@ -128,7 +129,7 @@ def _file(text: str) -> str:
 def _regex(text: str) -> FilterSettings:
     source = Located(text, Origin("FILTER", 0))
     compile_failregex(source)
-    return FilterSettings(name="-", failregex=(source,))
+    return FilterSettings(name="-", failregex=(source,), reading=usual("", [text]))
 
 
 # --- the lines ----------------------------------------------------------------------------------
@@ -145,7 +146,8 @@ def _lines(args: Namespace, settings: FilterSettings, now: float) -> Lines:
         wanted = match.parse_text(args.match, Origin("--match", 0))
     else:
         wanted = match.parse(settings.journalmatch) if settings.journalmatch else match.EVERYTHING
-    return lines.of_journal(read_daemon(Files(args.config))[0].journal, wanted, since, until)
+    journal = read_daemon(Files(args.config))[0].journal
+    return lines.of_journal(journal, wanted, since, until, settings.reading)
 
 
 def _watched(args: Namespace, source: Lines) -> Lines:
