@@ -35,7 +35,10 @@ def read_wall(section: Section, files: Files) -> tuple[WallSettings, tuple[Locat
     with placed(banaction.origin, "banaction"):
         wanted = parse(banaction.text)
     with placed(action.origin, "action"):
-        specs = [parse(item) for item in split(action.text)] or [wanted]
+        specs = [parse(item) for item in split(action.text)]
+        if not specs:
+            hint = "write action = %(action_)s"
+            raise ConfigError("is empty, and there are no jails yet that only watch", hint=hint)
     firewalls = [spec for spec in specs if spec.name in _TYPES]
     if not firewalls:
         if wanted.name not in _TYPES:

@@ -131,6 +131,17 @@ def test_jails_keep_the_order_of_the_files(tmp_path: Path) -> None:
         ),
         ("blocktype = refuse", "blocktype needs drop or reject, got 'refuse'"),
         (
+            "action =",
+            "action is empty, and there are no jails yet that only watch (write action = %(action_)s)",
+        ),
+        (
+            "ignoreip = ::1 # us",
+            (
+                "ignoreip needs addresses, networks, host names and files, got '#'"
+                " (behind a value, a comment begins with ;)"
+            ),
+        ),
+        (
             "action = sendmail[name=x]",
             (
                 "action names no firewall that f2b has, got 'sendmail[name=x]'"
