@@ -18,6 +18,9 @@ from f2b.journal.match import Match
 from f2b.model import Entry, Position
 
 BATCH = 250
+LONGEST = 65536
+"""As much of a line as a filter can ask for (maxlength): a file need not have been written as text."""
+
 LATE = 60.0
 """Entries are sorted by when they came; by their own time some stand this much later, or more."""
 
@@ -73,7 +76,7 @@ def of_text(source: str, now: float) -> Lines:
 def _dated(raw: Iterable[bytes], now: float) -> Iterator[Line]:
     last: float | None = None
     for number, content in enumerate(raw, start=1):
-        text = content.rstrip(b"\r\n").decode("utf-8", "replace")
+        text = line.cap(content.rstrip(b"\r\n").decode("utf-8", "replace"), LONGEST)
         span = dates.find(text)
         date = text[slice(*span)] if span else ""
         stamp = stamps.parse(date, now, None) if date else None

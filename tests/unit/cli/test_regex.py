@@ -258,6 +258,17 @@ def test_a_regex_that_takes_for_ever_can_be_stopped(tmp_path: Path) -> None:
     assert (hits, slowest, float(milliseconds) > 100) == ("1", "2", True)
 
 
+def test_a_file_that_is_one_long_line_is_read_at_once(
+    etc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "binary"
+    path.write_bytes(bytes(20_000_000) + b" bad root from 192.0.2.1\n")
+    start = time.monotonic()
+    assert run(etc, str(path), "bad root from <HOST>$", "--json") == 0
+    assert time.monotonic() - start < 1
+    assert rows(capsys)[0]["host"] == "192.0.2.1"
+
+
 def test_long_input_moves_a_bar_on_a_terminal() -> None:
     outer, inner = pty.openpty()
     argv = [sys.executable, "-m", "f2b", "regex", "-", "<HOST>"]
