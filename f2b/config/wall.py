@@ -6,6 +6,7 @@ from typing import Any
 
 from f2b.config.files import Files
 from f2b.config.ports import merged
+from f2b.config.problems import Collector
 from f2b.config.section import Section, parsed, placed
 from f2b.config.settings import Blocktype, Located, WallSettings
 from f2b.config.spec import Spec, parse, split
@@ -103,13 +104,14 @@ def _wall(spec: Spec, origin: Origin, section: Section, files: Files) -> WallSet
         )
     if not kind and spec.options.keys() & {"port", "protocol"}:
         kind = "multiport"
-    wanted = option("blocktype") or _common_blocktype(files)
-    if not kind:
-        return WallSettings(blocktype=wanted or Blocktype.DROP)
+    steps = Collector()
+    blocktype = steps.attempt(lambda: option("blocktype") or _common_blocktype(files))
+    protocols = steps.attempt(lambda: option("protocol")) if kind else ()
+    closed = steps.attempt(lambda: option("port")) if kind == "multiport" else ()
+    steps.check()
+    usual = Blocktype.REJECT if kind else Blocktype.DROP
     return WallSettings(
-        ports=option("port") if kind == "multiport" else (),
-        protocols=option("protocol"),
-        blocktype=wanted or Blocktype.REJECT,
+        ports=closed or (), protocols=protocols or (), blocktype=blocktype or usual
     )
 
 

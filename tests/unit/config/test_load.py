@@ -280,6 +280,20 @@ def test_a_jail_that_wants_another_journal_is_refused(
     ]
 
 
+def test_all_errors_of_a_jail_and_its_filter_are_told_at_once(tmp_path: Path) -> None:
+    options = "banaction = nftables-multiport\nport = zz\nprotocol = qq\nmaxretry = no\n"
+    assert len(problems(tmp_path, options)) == 3
+    filter_ = "[Definition]\nfailregex = <HOST>\njournalmatch = *\nmaxlines = z\nusedns = q\n"
+    told = problems(tmp_path, "maxretry = no\n", {"filter.d/sshd.conf": filter_})
+    assert sorted(line.split(": ")[1] for line in told) == [
+        "filter.d/sshd.conf:4",
+        "filter.d/sshd.conf:5",
+        "jail.conf:3",
+    ]
+    filter_ = "[Definition]\nfailregex = %(a)s\nignoreregex = %(b)s\n"
+    assert len(problems(tmp_path, "", {"filter.d/sshd.conf": filter_})) == 2
+
+
 @pytest.mark.parametrize("option", ["enabled", "filter", "backend", "bantime", "port"])
 def test_an_undefined_interpolation_keeps_one_jail_out(tmp_path: Path, option: str) -> None:
     text = f"[bad]\n{option} = %(none)s\n[sshd]\nenabled = true\n"
