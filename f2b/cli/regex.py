@@ -15,7 +15,7 @@ from f2b.cli.lines import Lines
 from f2b.cli.trial import Trial, Verdict
 from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
-from f2b.config.load import load_filter, load_filter_of
+from f2b.config.load import idle_parameters, load_filter, load_filter_of
 from f2b.config.reading import usual
 from f2b.config.section import placed
 from f2b.config.settings import FilterSettings, Located, Reading
@@ -107,7 +107,10 @@ def _filter(args: Namespace) -> FilterSettings:
     if any((args.config / "filter.d" / f"{name}{end}").exists() for end in (".conf", ".local")):
         with placed(Origin("FILTER", 0)):
             parse(text)
-        return load_filter(args.config, text, logtype=logtype)
+        settings = load_filter(args.config, text, logtype=logtype)
+        for parameter in idle_parameters(args.config, text):
+            sys.stderr.write(f"f2b: {name} has no use for {parameter}\n")
+        return settings
     try:
         return _regex(text)
     except F2bError as error:

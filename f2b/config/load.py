@@ -27,6 +27,7 @@ __all__ = [
     "ConfigErrors",
     "Problem",
     "Severity",
+    "idle_parameters",
     "load",
     "load_filter",
     "load_filter_of",
@@ -124,3 +125,9 @@ def load_filter(
     Raises ConfigError or ConfigErrors.
     """
     return FilterFile(Files(directory), parse(spec), options, logtype).settings(options.get)
+
+
+def idle_parameters(directory: Path, spec: str) -> list[str]:
+    """The parameters in the spec that the filter has no use for, each with a hint."""
+    file = FilterFile(Files(directory), parse(spec), {})
+    return [f"{name}{f' ({hint})' if hint else ''}" for name, hint in file.idle_parameters(())]

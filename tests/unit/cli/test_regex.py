@@ -233,6 +233,11 @@ def test_what_is_wrong_is_said(
     assert capsys.readouterr().err.startswith(f"f2b: {message}")
 
 
+def test_a_misspelt_parameter_is_told(etc: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(etc, "bad root from 192.0.2.1", "app[lad=very ]") == 0
+    assert capsys.readouterr().err == "f2b: app has no use for lad (did you mean lead?)\n"
+
+
 @pytest.mark.parametrize(
     "argv", [["x"], ["x", "y", "--maxlines", "0"], ["x", "y", "--maxlines", "a"]]
 )
