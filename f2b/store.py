@@ -1,6 +1,6 @@
 """The memory: one SQLite database with the journal position, the failures and the bans.
 
-Owns the schema and every statement. Position, failures and bans of a batch are one transaction, so a crash leaves
+Owns every statement. Position, failures and bans of a batch are one transaction, so a crash leaves
 either all of a batch or nothing of it, and nothing is counted twice. The calls block on the disk: the service makes
 them in a worker thread, one at a time.
 """
@@ -30,29 +30,7 @@ from f2b.model import (
     Reason,
     Source,
 )
-
-VERSION = 1
-APPLICATION = 0x66326200  # "f2b": other people's databases are not touched
-
-SCHEMA = f"""
-CREATE TABLE position (
-    only_one INTEGER PRIMARY KEY CHECK (only_one = 1), cursor TEXT, time REAL NOT NULL, sessions REAL
-);
-CREATE TABLE jails (name TEXT PRIMARY KEY, fingerprint TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE failures (
-    jail TEXT NOT NULL, offender TEXT NOT NULL, cursor TEXT NOT NULL, time REAL NOT NULL,
-    address TEXT NOT NULL, user TEXT, counts INTEGER NOT NULL,
-    PRIMARY KEY (jail, offender, cursor)
-) WITHOUT ROWID;
-CREATE TABLE bans (
-    jail TEXT NOT NULL, offender TEXT NOT NULL, offence INTEGER NOT NULL,
-    start REAL NOT NULL, until REAL, source TEXT NOT NULL, failures INTEGER NOT NULL, session TEXT,
-    ended REAL, reason TEXT,
-    PRIMARY KEY (jail, offender, offence)
-) WITHOUT ROWID;
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {VERSION};
-"""
+from f2b.schema import APPLICATION, SCHEMA, VERSION
 
 FailureKey = tuple[str, str]
 """Offender and cursor: the place of a failure within its jail."""

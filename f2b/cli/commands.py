@@ -14,7 +14,7 @@ from f2b.cli import tables
 from f2b.cli.client import ask
 from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
-from f2b.config.problems import ConfigErrors, Problem
+from f2b.config.problems import ConfigErrors, Problem, Severity
 from f2b.config.settings import DaemonSettings
 from f2b.errors import ControlError, DaemonDownError, Exit, F2bError
 
@@ -131,10 +131,14 @@ def _check(args: Namespace) -> int:
     warnings = dict.fromkeys(warning for jail in config.jails for warning in lint(jail.filter))
     problems = [*assembly.problems, *warnings]
     if not _json(args, {"jails": names, "problems": [_problem(problem) for problem in problems]}):
-        for problem in problems:
-            tables.say(f"{problem.severity}: {problem}")
-        errors = f", {len(assembly.errors)} errors" if assembly.errors else ""
-        tables.say(f"{len(names)} jails can run: {', '.join(names) or 'none'}{errors}")
+        # Jails may share a filter, and what is wrong with it.
+        lines = list(dict.fromkeys(f"{problem.severity}: {problem}" for problem in problems))
+        for line in lines:
+            tables.say(line)
+        number = sum(line.startswith(Severity.ERROR) for line in lines)
+        errors = f", {tables.counted(number, 'error')}" if number else ""
+        can_run = f"{tables.counted(len(names), 'jail')} can run: {', '.join(names) or 'none'}"
+        tables.say(can_run + errors)
     return Exit.CONFIG if assembly.errors else Exit.OK
 
 

@@ -1,6 +1,7 @@
 """Where `f2b regex` gets its lines: a file, standard input, one line as typed, or the journal."""
 
 import os
+import re
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -10,15 +11,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from f2b import times
-from f2b.detect import dates, stamps
-from f2b.detect import line as built
-from f2b.errors import JournalError, UsageError
+from f2b.config.settings import Reading
+from f2b.detect import dates, line, stamps
+from f2b.errors import JournalError, NotPermittedError, UsageError
 from f2b.journal.match import Match
 from f2b.model import Entry, Position
 
 BATCH = 250
+LONGEST = 65536
+"""As much of a line as a filter can ask for (maxlength): a file need not have been written as text."""
+
 LATE = 60.0
 """Entries are sorted by when they came; by their own time some stand this much later, or more."""
+
+_PATH = re.compile(r"[\w.,:@%~+/-]+")
+"""No line of a log has so little in it."""
 
 
 class Line(NamedTuple):
@@ -47,12 +54,12 @@ def _opened(source: str) -> AbstractContextManager[Iterable[bytes]]:
         if path.exists():
             return path.open("rb")
     except PermissionError as error:
-        raise UsageError(f"{source}: {error.strerror}", hint="try sudo") from error
+        raise NotPermittedError(f"{source}: {error.strerror}", hint="try sudo") from error
     except IsADirectoryError as error:
         raise UsageError(f"{source} is a directory", hint="name a file in it") from error
     except (OSError, ValueError):
         pass  # a line is often no possible name of a file
-    if source.startswith(("/", "./", "../")) and " " not in source:
+    if _PATH.fullmatch(source) and ("/" in source or source.endswith(".log")):
         raise UsageError(f"there is no file {source}")
     return nullcontext([os.fsencode(source)])
 
@@ -60,7 +67,7 @@ def _opened(source: str) -> AbstractContextManager[Iterable[bytes]]:
 def of_text(source: str, now: float) -> Lines:
     """Cut the date out of each line, as fail2ban does. A line without one has the time of the line before.
 
-    Raises UsageError.
+    Raises UsageError and NotPermittedError.
     """
     with _opened(source) as raw:
         yield from _dated(raw, now)
@@ -69,7 +76,7 @@ def of_text(source: str, now: float) -> Lines:
 def _dated(raw: Iterable[bytes], now: float) -> Iterator[Line]:
     last: float | None = None
     for number, content in enumerate(raw, start=1):
-        text = content.rstrip(b"\r\n").decode("utf-8", "replace")
+        text = line.cap(content.rstrip(b"\r\n").decode("utf-8", "replace"), LONGEST)
         span = dates.find(text)
         date = text[slice(*span)] if span else ""
         stamp = stamps.parse(date, now, None) if date else None
@@ -82,9 +89,14 @@ def _dated(raw: Iterable[bytes], now: float) -> Iterator[Line]:
         yield Line(number, text, entry, last, shape, len(content), bare)
 
 
-def of_journal(source: str, match: Match, since: float, until: float) -> Lines:
-    """The entries of a time, as the daemon reads them. Raises JournalError."""
+def of_journal(
+    source: str, match: Match, since: float, until: float, reading: Reading = Reading.BUILT
+) -> Lines:
+    """The entries of a time, as the daemon reads them; the text is what regexes see. Raises JournalError."""
     from f2b.journal.reader import JournalReader  # noqa: PLC0415 - text needs no libsystemd
+
+    def seen(entry: Entry) -> str:
+        return line.READINGS[reading][0](line.head(entry.fields), entry.fields, line.CAP)
 
     reader = JournalReader(source, match.groups or None)
     with closing(reader):
@@ -96,8 +108,7 @@ def of_journal(source: str, match: Match, since: float, until: float) -> Lines:
                     return
                 if since <= entry.time <= until:
                     number += 1
-                    text = built.build(entry.fields).rstrip("\n")
-                    yield Line(number, text, entry, entry.time)
+                    yield Line(number, seen(entry).rstrip("\n"), entry, entry.time)
         if reader.trouble:
             raise JournalError(reader.trouble)
 

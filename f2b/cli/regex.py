@@ -15,7 +15,9 @@ from f2b.cli.lines import Lines
 from f2b.cli.trial import Trial, Verdict
 from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
-from f2b.config.load import load_filter, load_filter_of
+from f2b.config.load import idle_parameters, load_filter, load_filter_of
+from f2b.config.reading import usual
+from f2b.config.section import placed
 from f2b.config.settings import FilterSettings, Located, Reading
 from f2b.config.spec import parse
 from f2b.detect.failregex import compile_failregex
@@ -30,7 +32,7 @@ PATIENCE = 0.5
 STEP = 200
 """Lines from one move of the bar to the next."""
 
-_SPEC = re.compile(r"[\w.-]+(?:\s*\[.*\])?", re.DOTALL)
+_SPEC = re.compile(r"[\w.-]+(?:\s*\[(?:.*\]|[^\]]*))?", re.DOTALL)
 
 
 def run(args: Namespace, now: float) -> int:
@@ -101,9 +103,14 @@ def _filter(args: Namespace) -> FilterSettings:
         and (found := load_filter_of(args.config, text, logtype))
     ):
         return found
-    name = parse(text).name
+    name = text.partition("[")[0].strip()
     if any((args.config / "filter.d" / f"{name}{end}").exists() for end in (".conf", ".local")):
-        return load_filter(args.config, text, logtype=logtype)
+        with placed(Origin("FILTER", 0)):
+            parse(text)
+        settings = load_filter(args.config, text, logtype=logtype)
+        for parameter in idle_parameters(args.config, text):
+            sys.stderr.write(f"f2b: {name} has no use for {parameter}\n")
+        return settings
     try:
         return _regex(text)
     except F2bError as error:
@@ -125,7 +132,7 @@ def _file(text: str) -> str:
 def _regex(text: str) -> FilterSettings:
     source = Located(text, Origin("FILTER", 0))
     compile_failregex(source)
-    return FilterSettings(name="-", failregex=(source,))
+    return FilterSettings(name="-", failregex=(source,), reading=usual("", [text]))
 
 
 # --- the lines ----------------------------------------------------------------------------------
@@ -142,7 +149,8 @@ def _lines(args: Namespace, settings: FilterSettings, now: float) -> Lines:
         wanted = match.parse_text(args.match, Origin("--match", 0))
     else:
         wanted = match.parse(settings.journalmatch) if settings.journalmatch else match.EVERYTHING
-    return lines.of_journal(read_daemon(Files(args.config))[0].journal, wanted, since, until)
+    journal = read_daemon(Files(args.config))[0].journal
+    return lines.of_journal(journal, wanted, since, until, settings.reading)
 
 
 def _watched(args: Namespace, source: Lines) -> Lines:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from f2b.cli.lines import Line
-from f2b.cli.tables import Table
+from f2b.cli.tables import Table, counted
 from f2b.cli.trial import Clock, Trial, Verdict
 
 LONGEST = 500
@@ -57,11 +57,11 @@ def totals(trial: Trial, seconds: float, *, interrupted: bool) -> dict[str, Any]
 
 
 def _summary(trial: Trial, seconds: float, *, interrupted: bool) -> str:
-    parts = [f"{trial.matched} failures"]
+    parts = [counted(trial.matched, "failure")]
     if trial.helpers:
         parts.append(f"{trial.helpers} that say more of a session or name nobody")
     parts += [f"{trial.ignored} ignored", f"{trial.misses} missed"]
-    text = f"{trial.lines} lines in {seconds:.2f} s: {', '.join(parts)}"
+    text = f"{counted(trial.lines, 'line')} in {seconds:.2f} s: {', '.join(parts)}"
     if trial.names:
         text += f"\n{trial.names} of the failures name a host or an id: no address, nothing to ban without usedns"
     if interrupted:
@@ -82,7 +82,7 @@ def _regexes(trial: Trial, title: str) -> Table:
         else:
             idle += 1
     if idle:
-        title += f"\n{idle} other regexes took no line"
+        title += f"\n{idle} other regex{'' if idle == 1 else 'es'} took no line"
     heads = ("REGEX", "HITS", "MS", "SLOWEST", "AT LINE", "TEXT")
     return Table(title, heads, rows, frozenset(heads[1:5]))
 

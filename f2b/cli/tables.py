@@ -28,6 +28,10 @@ def show(table: Table) -> None:
         sys.stdout.write(plain(table))
 
 
+def counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
 def say(text: str) -> None:
     sys.stdout.write(text + "\n")
 

@@ -36,6 +36,8 @@ def _ignored(text: str) -> Offender | str | Path:
         if addresses.is_name(text):
             return text.lower()
         hint = "such as 192.0.2.7, 2001:db8::/64, host.example.org or file:/etc/f2b/friends"
+        if text.startswith("#"):
+            hint = "behind a value, a comment begins with ;"
         raise needs("addresses, networks, host names and files", text, hint) from None
 
 

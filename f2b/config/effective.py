@@ -11,9 +11,11 @@ from f2b.config.jails import filter_of, is_enabled
 from f2b.config.load import jail_files
 from f2b.config.problems import Collector
 from f2b.config.section import Section
-from f2b.config.settings import Located
+from f2b.config.settings import NOWHERE, Located
 from f2b.config.table import Setting, Where, nearest, settings
 from f2b.errors import ConfigError, ControlError
+
+_NONE = (Located("", NOWHERE),)
 
 Values = dict[str, tuple[Located, ...]]
 
@@ -68,6 +70,9 @@ def _jail(dialect: Dialect, files: Files, name: str) -> Effective:
             text = steps.attempt(partial(_text, section, file, row))
             if lines := files.marks.lines(text or ""):
                 values[row.name] = lines
+            elif file and row.name == "reading" and "failregex" in values:
+                usual = file.usual_reading(values["failregex"], values.get("prefregex", _NONE)[0])
+                values[row.name] = (Located(usual, NOWHERE),)
     return Effective(name, values, tuple(steps.errors))
 
 

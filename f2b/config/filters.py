@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from f2b.config.files import Files
 from f2b.config.ini import DEFAULT, Dialect, escaped
 from f2b.config.marks import Allowance
 from f2b.config.parameters import idle
+from f2b.config.problems import Collector
 from f2b.config.reading import usual
 from f2b.config.section import parsed, placed
 from f2b.config.settings import Feed, FilterSettings, Located, Reading
@@ -67,26 +69,34 @@ class FilterFile:
         names = {*_ROWS, *own["Definition"], *own.get("Init", {}), *self._parameters}
         known = {}
         spare = Allowance()  # one for all that nobody may want
+        wanted, unwanted = Collector(), Collector()
         for option in names:
-            try:
-                text = self._text(option, self._look_up, None if option in _ROWS else spare)
-            except ConfigError:
-                if option in _ROWS:
-                    raise
-                continue
+            steps, allowance = (wanted, None) if option in _ROWS else (unwanted, spare)
+            text = steps.attempt(partial(self._text, option, self._look_up, allowance))
             if text is not None:
                 known[f"known/{option}"] = escaped(text)
+        wanted.check()
         return known
 
     def settings(self, jail: Callable[[str], str | None]) -> FilterSettings:
         """`jail` gives the marked text of an option that the jail sets itself."""
-        texts = {option: self.merged(option, jail(option)) for option in _ROWS}
+        steps = Collector()
+        texts = {
+            option: steps.attempt(partial(self._merged, option, jail)) or "" for option in _ROWS
+        }
         failregex = self._marks.lines(texts["failregex"])
-        self._check_mode(failregex)
+        steps.attempt(lambda: self._check_mode(failregex))
+        values: dict[str, Any] = {
+            row.name: steps.attempt(partial(self._parsed, texts, row.name))
+            for row in _ROWS.values()
+            if row.parse is not None
+        }
+        steps.check()
         prefregex = self._marks.located(texts["prefregex"])
-        feed = self._parsed(texts, "source")
+        feed = values.pop("source")
         if feed is Feed.JOURNAL and not failregex:
             feed = Feed.NONE
+        reading = values.pop("reading") or self.usual_reading(failregex, prefregex)
         return FilterSettings(
             name=self.name,
             failregex=failregex,
@@ -94,12 +104,12 @@ class FilterFile:
             prefregex=prefregex if prefregex.text else None,
             journalmatch=self._marks.lines(texts["journalmatch"]),
             feed=feed,
-            reading=self._parsed(texts, "reading") or self._usual_reading(failregex, prefregex),
-            maxlines=self._parsed(texts, "maxlines"),
-            maxsessions=self._parsed(texts, "maxsessions"),
-            maxlength=self._parsed(texts, "maxlength"),
-            usedns=self._parsed(texts, "usedns"),
+            reading=reading,
+            **values,
         )
+
+    def _merged(self, option: str, jail: Callable[[str], str | None]) -> str:
+        return self.merged(option, jail(option))
 
     def merged(self, option: str, jail: str | None) -> str:
         """The marked text of an option; `jail` is that which the jail sets itself."""
@@ -185,7 +195,8 @@ class FilterFile:
         row = _ROWS[option]
         return parsed(row, self._marks.located(texts[option] or row.default))
 
-    def _usual_reading(self, failregex: Iterable[Located], prefregex: Located) -> Reading:
+    def usual_reading(self, failregex: Iterable[Located], prefregex: Located) -> Reading:
+        """The one that a filter with these regexes is written for."""
         try:
             prefix = self._marks.located(self._text("__prefix_line", self._look_up) or "").text
         except ConfigError:
@@ -194,11 +205,15 @@ class FilterFile:
 
     def _check_mode(self, failregex: Iterable[Located]) -> None:
         """A misspelt mode leaves its tag in the regex, which then matches nothing at all."""
-        modes = [name[5:] for name in self._dialect.own["Definition"] if name.startswith("mdre-")]
+        names = [name[5:] for name in self._dialect.own["Definition"] if name.startswith("mdre-")]
+        mode = self._look_up("mode") or ""
         for text, origin in failregex:
             if tag := _MODE.search(text):
+                # Where it is written <mdre-<mode>-other>, the mode is only a part of the name.
+                end = tag[1].removeprefix(mode) if mode else ""
+                modes = [name.removesuffix(end) for name in names if name.endswith(end)]
                 raise ConfigError(
-                    f"filter {self.name!r} has no mode {tag[1]!r}",
+                    f"filter {self.name!r} has no mode {tag[1].removesuffix(end)!r}",
                     origin=origin,
                     hint=f"its modes: {', '.join(modes)}",
                 )

@@ -39,6 +39,11 @@ def parse(text: str, file: str, marks: Marks) -> Sections:
     try:
         parser.read_file(_marked(text, file, marks))
     except (ParsingError, DuplicateSectionError, DuplicateOptionError) as error:
+        try:
+            # That something is doubled may come of a line that cannot be read: then this is told.
+            RawConfigParser(strict=False).read_file(_marked(text, file, marks))
+        except ParsingError as cause:
+            raise ConfigErrors(_syntax_errors(cause, file)) from None
         raise ConfigErrors(_syntax_errors(error, file)) from None
     defaults = dict(parser.defaults())
     for option in defaults:

@@ -1,6 +1,7 @@
 """One jail: from its section, its filter and its action to JailSettings."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -23,6 +24,10 @@ _ROWS = settings(Where.JAIL)
 _FIELDS = [_ROWS[field.name] for field in fields(JailSettings) if field.name in _ROWS]
 _REFUSING = [row for row in _ROWS.values() if row.ignored and row.parse]
 _PARSED = [row for row in _FIELDS if row.parse is not None]
+# Also what this wall has no use for must be defined: a slip in it is one.
+_WRITTEN = [
+    row for row in _ROWS.values() if not row.ignored and not row.name.startswith("action_")
+]
 _UNASKED = (
     "ignorecommand is not asked by a jail that counts bans: that of the banning jail was asked"
 )
@@ -34,6 +39,14 @@ _SEEN_BY_FILTERS = [
     "logpath", "usedns", "datepattern",
 ]  # fmt: skip
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,63}", re.ASCII)
+
+
+class JailErrors(ConfigErrors):
+    """What is wrong in one jail; its filter, where that could be read, may have errors too."""
+
+    def __init__(self, errors: Iterable[ConfigError], found: FilterSettings | None) -> None:
+        super().__init__(errors)
+        self.filter = found
 
 
 def built_in(files: Files) -> Sections:
@@ -66,8 +79,10 @@ def read_jail(dialect: Dialect, files: Files, name: str) -> tuple[JailSettings, 
     values: dict[str, Any] = {
         row.name: steps.attempt(partial(section.value, row)) for row in _PARSED
     }
+    for row in _WRITTEN:
+        steps.attempt(partial(section.located, row.name))
     if steps.errors or found is None or wall is None:
-        raise ConfigErrors(steps.errors)
+        raise JailErrors(steps.errors, found and found[0])
     ignoreip, elsewhere = parted(values.pop("ignoreip"), files.directory)
     values |= {"wall": wall[0], "increment": increment, "origin": origin}
     values |= {"ignoreip": ignoreip, "ignoreelsewhere": elsewhere}

@@ -13,7 +13,7 @@ from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
 from f2b.config.filters import FilterFile
 from f2b.config.ini import DEFAULT, Dialect
-from f2b.config.jails import built_in, filter_of, is_enabled, read_jail
+from f2b.config.jails import JailErrors, built_in, filter_of, is_enabled, read_jail
 from f2b.config.options import idle_options
 from f2b.config.problems import Collector, ConfigErrors, Problem, Severity, jail_problems
 from f2b.config.section import Section
@@ -27,6 +27,7 @@ __all__ = [
     "ConfigErrors",
     "Problem",
     "Severity",
+    "idle_parameters",
     "load",
     "load_filter",
     "load_filter_of",
@@ -41,6 +42,8 @@ class Config:
     jails: tuple[JailSettings, ...]
     problems: tuple[Problem, ...]
     directory: Path
+    unloaded: tuple[tuple[str, FilterSettings], ...] = ()
+    """The filters of enabled jails that have an error of their own, with the names of the jails."""
 
 
 def load(directory: Path) -> Config:
@@ -52,8 +55,9 @@ def load(directory: Path) -> Config:
     dialect = steps.attempt(lambda: jail_files(files))
     if daemon is None or dialect is None:
         raise ConfigErrors(steps.errors)
-    jails, problems = _jails(dialect, files)
-    return Config(daemon[0], jails, tuple(dict.fromkeys(daemon[1] + problems)), directory)
+    jails, problems, unloaded = _jails(dialect, files)
+    problems = list(dict.fromkeys(daemon[1] + problems))
+    return Config(daemon[0], jails, tuple(problems), directory, unloaded)
 
 
 def jail_files(files: Files) -> Dialect:
@@ -65,8 +69,11 @@ def jail_files(files: Files) -> Dialect:
     return dialect
 
 
-def _jails(dialect: Dialect, files: Files) -> tuple[tuple[JailSettings, ...], list[Problem]]:
+def _jails(
+    dialect: Dialect, files: Files
+) -> tuple[tuple[JailSettings, ...], list[Problem], tuple[tuple[str, FilterSettings], ...]]:
     jails: list[JailSettings] = []
+    unloaded: list[tuple[str, FilterSettings]] = []
     problems: list[Problem] = []
     enabled: list[str] = []
     shared = {
@@ -83,12 +90,14 @@ def _jails(dialect: Dialect, files: Files) -> tuple[tuple[JailSettings, ...], li
                 problems += warnings
         except (ConfigError, ConfigErrors) as error:
             problems += jail_problems(name, error, shared)
+            if isinstance(error, JailErrors) and error.filter is not None:
+                unloaded.append((name, error.filter))
     if not enabled and not problems:
         hint = "write enabled = true into a jail's section"
         problems.append(Problem(Severity.WARNING, None, "no jail is enabled", hint))
     rows = settings(Where.JAIL, Where.FILTER)
     problems += idle_options(dialect, files.marks, [DEFAULT, *enabled], rows)
-    return tuple(jails), problems
+    return tuple(jails), problems, tuple(unloaded)
 
 
 def load_filter_of(directory: Path, jail: str, logtype: str) -> FilterSettings | None:
@@ -116,3 +125,9 @@ def load_filter(
     Raises ConfigError or ConfigErrors.
     """
     return FilterFile(Files(directory), parse(spec), options, logtype).settings(options.get)
+
+
+def idle_parameters(directory: Path, spec: str) -> list[str]:
+    """The parameters in the spec that the filter has no use for, each with a hint."""
+    file = FilterFile(Files(directory), parse(spec), {})
+    return [f"{name}{f' ({hint})' if hint else ''}" for name, hint in file.idle_parameters(())]

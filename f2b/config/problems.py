@@ -73,3 +73,10 @@ class Collector:
         except ConfigError as error:
             self.errors.append(error)
         return None
+
+    def check(self) -> None:
+        """Raises what was found."""
+        if len(self.errors) == 1:
+            raise self.errors[0]
+        if self.errors:
+            raise ConfigErrors(self.errors)

@@ -6,6 +6,7 @@ from typing import Any
 
 from f2b.config.files import Files
 from f2b.config.ports import merged
+from f2b.config.problems import Collector
 from f2b.config.section import Section, parsed, placed
 from f2b.config.settings import Blocktype, Located, WallSettings
 from f2b.config.spec import Spec, parse, split
@@ -35,7 +36,10 @@ def read_wall(section: Section, files: Files) -> tuple[WallSettings, tuple[Locat
     with placed(banaction.origin, "banaction"):
         wanted = parse(banaction.text)
     with placed(action.origin, "action"):
-        specs = [parse(item) for item in split(action.text)] or [wanted]
+        specs = [parse(item) for item in split(action.text)]
+        if not specs:
+            hint = "write action = %(action_)s"
+            raise ConfigError("is empty, and there are no jails yet that only watch", hint=hint)
     firewalls = [spec for spec in specs if spec.name in _TYPES]
     if not firewalls:
         if wanted.name not in _TYPES:
@@ -100,13 +104,14 @@ def _wall(spec: Spec, origin: Origin, section: Section, files: Files) -> WallSet
         )
     if not kind and spec.options.keys() & {"port", "protocol"}:
         kind = "multiport"
-    wanted = option("blocktype") or _common_blocktype(files)
-    if not kind:
-        return WallSettings(blocktype=wanted or Blocktype.DROP)
+    steps = Collector()
+    blocktype = steps.attempt(lambda: option("blocktype") or _common_blocktype(files))
+    protocols = steps.attempt(lambda: option("protocol")) if kind else ()
+    closed = steps.attempt(lambda: option("port")) if kind == "multiport" else ()
+    steps.check()
+    usual = Blocktype.REJECT if kind else Blocktype.DROP
     return WallSettings(
-        ports=option("port") if kind == "multiport" else (),
-        protocols=option("protocol"),
-        blocktype=wanted or Blocktype.REJECT,
+        ports=closed or (), protocols=protocols or (), blocktype=blocktype or usual
     )
 
 

@@ -1,14 +1,17 @@
 """From settings to running jails: everything that can fail for one jail fails here, and for that jail alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from f2b.config.jails import NAME
 from f2b.config.load import Config
 from f2b.config.problems import Problem, Severity
-from f2b.config.settings import Feed, FilterSettings, JailSettings
+from f2b.config.settings import NOWHERE, Feed, FilterSettings, JailSettings, Located
 from f2b.decide.jail import Jail
+from f2b.decide.trust import trusted_match
+from f2b.detect.filter import Filter
 from f2b.errors import ConfigError, LocatedError
 
 
@@ -35,10 +38,10 @@ def assemble(config: Config) -> Assembly:
         try:
             jails.append(Jail(settings))
         except LocatedError as error:
-            problems.append(
-                Problem(Severity.ERROR, error.origin, error.message, error.hint, settings.name)
-            )
+            problems += _problems(settings.name, [error, *_faults(settings.filter)])
             jails.append(_broken(settings.name, str(error), settings))
+    for jail, filter_ in config.unloaded:
+        problems += _problems(jail, _faults(filter_))
     known = {jail.name for jail in jails}
     for problem in config.problems:
         # A name that is refused as such must not reach the kernel either.
@@ -47,6 +50,34 @@ def assemble(config: Config) -> Assembly:
             known.add(name)
             jails.append(_broken(name, str(problem)))
     return Assembly(jails, problems)
+
+
+def _problems(jail: str, errors: Iterable[LocatedError]) -> list[Problem]:
+    found = [Problem(Severity.ERROR, e.origin, e.message, e.hint, jail) for e in errors]
+    return list(dict.fromkeys(found))
+
+
+def _faults(settings: FilterSettings) -> Iterator[LocatedError]:
+    """Everything that is wrong with the regexes and the journalmatch, where compiling ends with the first."""
+    none = replace(settings, failregex=(), ignoreregex=())
+    if error := _fault(lambda: Filter(none)):
+        yield error
+        none = replace(none, prefregex=Located("<HOST>", NOWHERE))
+    parts = [replace(none, failregex=(line,)) for line in settings.failregex]
+    parts += [replace(none, ignoreregex=(line,)) for line in settings.ignoreregex]
+    steps: list[Callable[[], object]] = [partial(Filter, part) for part in parts]
+    if settings.feed is Feed.JOURNAL:
+        matches = [replace(none, journalmatch=(line,)) for line in settings.journalmatch]
+        steps += [partial(trusted_match, part) for part in matches]
+    yield from filter(None, map(_fault, steps))
+
+
+def _fault(step: Callable[[], object]) -> LocatedError | None:
+    try:
+        step()
+    except LocatedError as error:
+        return error
+    return None
 
 
 def _broken(name: str, why: str, settings: JailSettings | None = None) -> Jail:

@@ -11,6 +11,8 @@ _DAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?"
 _CLOCK = r"\d\d?:\d\d:\d\d"
 # Every repetition has an end: whoever attacks writes the line, and the shapes are tried at many of its words.
 _FRACTION = r"(?:[.,]\d{1,12})?"
+# A number behind the time of day may well be the name of a host.
+_YEAR = r"(?:19|20)\d\d"
 _ZONE = r"(?:Z|UTC|GMT|[+-]\d\d:?\d\d)"
 _ISO = (
     rf"\d{{4}}(?:-\d\d?-|/\d\d?/|\.\d\d?\.)\d\d?(?:T|  ?){_CLOCK}{_FRACTION}"
@@ -31,7 +33,7 @@ _SHAPES = {
         r"(?:(?<=^\[)|(?<=audit\())\d{10,11}(?:\.\d{3,6})?",
     ),
     "[A-Zs]": (
-        rf"(?:[A-Z]{{3,5}} )?{_SYSLOG}(?: \d{{4}}(?!\w))?",
+        rf"(?:[A-Z]{{3,5}} )?{_SYSLOG}(?: {_YEAR}(?!\w))?",
         _DAY + _APACHE,
         rf"{_MONTH}-\d\d-\d\d {_CLOCK}",
         rf"{_MONTH} \d\d?, \d{{4}} {_CLOCK} (?:AM|PM)",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from f2b.config.problems import Problem, Severity
-from f2b.config.settings import FilterSettings, Located
+from f2b.config.settings import Feed, FilterSettings, Located
 from f2b.detect.ambiguity import ambiguous
 from f2b.detect.failregex import expand
 from f2b.detect.flags import localized
@@ -32,6 +32,8 @@ BEYOND_US = ("ASSERT", "GROUPREF", "ATOMIC", "POSSESSIVE")
 LONG = 10
 """A loop over a loop with so many rounds costs the tenth power of the line: as good as without end."""
 
+_FAIL2BAN = ("_SYSTEMD_UNIT", b"fail2ban.service")
+
 Items = list[Any]
 
 
@@ -42,8 +44,9 @@ def lint(settings: FilterSettings) -> Iterator[Problem]:
         yield from _catch_all(source)
     for source in (*regexes, *settings.failregex, *settings.ignoreregex):
         yield from _nested(source)
-    for source in settings.journalmatch:
-        yield from _forgeable(source)
+    if settings.feed is Feed.JOURNAL:
+        for source in settings.journalmatch:
+            yield from _writers(source)
 
 
 def _catch_all(source: Located) -> Iterator[Problem]:
@@ -70,18 +73,28 @@ def _nested(source: Located) -> Iterator[Problem]:
         )
 
 
-def _forgeable(source: Located) -> Iterator[Problem]:
+def _writers(source: Located) -> Iterator[Problem]:
     try:
         match = parse_text(source.text, source.origin)
     except F2bError:
         return
     for group in match.groups:
         if _claimed(group):
+            hint = "_SYSTEMD_UNIT=NAME.service, or at least _COMM=NAME"
+            if any(name.startswith("CONTAINER_") for name, _ in group.terms):
+                hint = "_SYSTEMD_UNIT=docker.service, or for podman _COMM=conmon"
             yield Problem(
                 Severity.WARNING,
                 source.origin,
                 f"every local user can log as {group}",
-                "add what journald vouches for: _SYSTEMD_UNIT=NAME.service, or at least _COMM=NAME",
+                f"add what journald vouches for: {hint}",
+            )
+        if _FAIL2BAN in group.words():
+            yield Problem(
+                Severity.WARNING,
+                source.origin,
+                "fail2ban's log does not have the bans of f2b",
+                "write source = bans into this jail: it then counts the bans of all others",
             )
 
 

@@ -184,4 +184,6 @@ def _unit(word: str) -> str:
     """Guess the unit that somebody means by one word; sshd's is called ssh.service where most of our users are."""
     if "." in word:
         return word
+    if _FIELD.fullmatch(word):
+        return "NAME.service"
     return {"sshd": "ssh"}.get(word, word) + ".service"

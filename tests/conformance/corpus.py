@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.support.processes import CHECKOUT
 
+_CONFIGS = ("etc/fail2ban", "config")
 _DIRECTIVE = re.compile(r"#+ ?(failJSON|fileOptions|filterOptions|addFILE):(.+)")
 _CONDITION = re.compile(
     r"name ?== ?'(?P<name>.*)'|opts.get\('mode'\) ?(?P<is>[!=]=) ?'(?P<mode>.*)'"
@@ -126,8 +127,13 @@ def _holds(condition: str, name: str, options: Options) -> bool:
 
 def tree() -> Path | None:
     """Where the corpus is, if it is here."""
-    root = Path(os.environ.get("F2B_CORPUS") or CHECKOUT / ".cache/fail2ban")
-    return root if root.is_dir() else None
+    named = os.environ.get("F2B_CORPUS")
+    root = Path(named or CHECKOUT / ".cache/fail2ban")
+    found = any((root / name / "filter.d").is_dir() for name in _CONFIGS)
+    assert found or not named, (
+        f"F2B_CORPUS={named} has no filters of fail2ban: name a source tree or unpacked package"
+    )
+    return root if found else None
 
 
 def config() -> Path | None:
@@ -137,4 +143,4 @@ def config() -> Path | None:
 
 
 def _config(root: Path) -> Path:
-    return next(root / name for name in ("etc/fail2ban", "config") if (root / name).is_dir())
+    return next(root / name for name in _CONFIGS if (root / name).is_dir())

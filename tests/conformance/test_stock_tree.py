@@ -9,16 +9,15 @@ import pytest
 
 from f2b.config.effective import effective_jails
 from f2b.config.files import Files
-from tests.conformance.corpus import tree
+from tests.conformance.corpus import config
 
 
 @pytest.fixture
 def stock(tmp_path: Path) -> Path:
-    root = tree()
-    if root is None:
+    folder = config()
+    if folder is None:
         pytest.skip("fail2ban's package is not unpacked here: make setup, or F2B_CORPUS=TREE")
-    config = next(root / name for name in ("etc/fail2ban", "config") if (root / name).is_dir())
-    return Path(shutil.copytree(config, tmp_path / "fail2ban"))
+    return Path(shutil.copytree(folder, tmp_path / "fail2ban"))
 
 
 def enable(directory: Path, *names: str) -> None:

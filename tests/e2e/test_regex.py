@@ -94,6 +94,13 @@ def test_a_regex_alone_reads_every_entry(etc: Path) -> None:
     assert hosts(etc, "bad from <HOST>$") == ["192.0.2.1", "192.0.2.66", "2001:db8::1"]
 
 
+def test_a_regex_alone_has_the_reading_that_a_filter_with_it_would_have(etc: Path) -> None:
+    everyone = ["192.0.2.1", "192.0.2.66", "2001:db8::1"]
+    assert hosts(etc, "^bad from <HOST>$") == everyone
+    assert hosts(etc, r"^\S+ app\[\d+\]: bad from <HOST>$") == everyone
+    assert "  192.0.2.1    bad from 192.0.2.1\n" in regex(etc, "^bad from <HOST>$")[1]
+
+
 def test_a_time(etc: Path) -> None:
     middle = datetime.fromtimestamp(found(etc, "app")[2]["time"] - 0.5, UTC).isoformat()
     assert hosts(etc, "app", "--since", middle) == ["2001:db8::1"]

@@ -13,7 +13,8 @@ import pytest
 from f2b.addresses import parse
 from f2b.errors import Exit, F2bError, NotPermittedError, StoreError, StoreVersionError
 from f2b.model import Ban, Banned, Failure, Found
-from f2b.store import APPLICATION, VERSION, Batch, Store
+from f2b.schema import APPLICATION, VERSION
+from f2b.store import Batch, Store
 
 A = parse("192.0.2.7")
 BAN = Ban("sshd", A, 1000.5, 1600.5)

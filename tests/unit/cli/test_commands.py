@@ -212,7 +212,7 @@ def configured(directory: Path, *lines: str) -> list[str]:
 
 def test_check_of_a_good_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(parse(configured(tmp_path))) == Exit.OK
-    assert capsys.readouterr().out == "1 jails can run: app\n"
+    assert capsys.readouterr().out == "1 jail can run: app\n"
 
 
 def test_check_shows_every_error_with_its_place(
@@ -224,6 +224,19 @@ def test_check_shows_every_error_with_its_place(
     places = sorted(line.split(": ")[:2] for line in lines[:2])
     assert places == [["error", "jail.conf:3"], ["error", "jail.conf:4"]]
     assert lines[2] == "0 jails can run: none, 2 errors"
+
+
+def test_check_shows_what_is_wrong_in_the_jail_and_in_its_filter_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = configured(tmp_path, "bantime = soon", "[other]", "enabled = true", "filter = app")
+    filter_ = "[Definition]\nfailregex = (<HOST>\n  x\njournalmatch = _COMM=app\n"
+    (tmp_path / "filter.d/app.conf").write_text(filter_)
+    assert execute(parse(argv)) == Exit.CONFIG
+    *lines, last = capsys.readouterr().out.splitlines()
+    places = sorted(line.split(": ")[1] for line in lines)
+    assert places == ["filter.d/app.conf:2", "filter.d/app.conf:3", "jail.conf:3"]
+    assert last == "0 jails can run: none, 3 errors"
 
 
 def test_check_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,6 +60,15 @@ def test_the_filter_is_shown_as_it_is_after_interpolation_with_the_place_of_ever
     } <= set(lines)
 
 
+def test_the_reading_that_a_filter_is_written_for_is_shown(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "  reading = message" in shown(directory, capsys, "app").splitlines()
+    write(directory, {"jail.d/z.local": "[app]\nreading = both\n"})
+    lines = shown(directory, capsys, "app", "--origin").splitlines()
+    assert "  jail.d/z.local:2     reading = both" in lines
+
+
 def test_a_jail_that_is_not_enabled_can_be_looked_at(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

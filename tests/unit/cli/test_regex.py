@@ -220,7 +220,10 @@ def test_missed_lines_are_some_or_all(
         (("x", "other", "--since", "1h"), 64, "--since, --until and --match are for the journal"),
         (("journal", "other", "--since", "soon"), 64, "'soon' is no time"),
         (("journal", "other", "--match", "sshd"), 78, "--match: journalmatch needs FIELD=value"),
-        (("x", "app[lead"), 78, "FILTER: bad regex: unterminated character set"),
+        (("x", "app[lead"), 78, "FILTER: needs the form name[option=value, ...], got 'app[lead'"),
+        (("x", "elsewhere[lead"), 64, "there is no jail, filter or file 'elsewhere[lead'"),
+        (("no/such.log", "other"), 64, "there is no file no/such.log"),
+        (("nosuch.log", "other"), 64, "there is no file nosuch.log"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(
@@ -228,6 +231,11 @@ def test_what_is_wrong_is_said(
 ) -> None:
     assert run(etc, *argv) == status
     assert capsys.readouterr().err.startswith(f"f2b: {message}")
+
+
+def test_a_misspelt_parameter_is_told(etc: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(etc, "bad root from 192.0.2.1", "app[lad=very ]") == 0
+    assert capsys.readouterr().err == "f2b: app has no use for lad (did you mean lead?)\n"
 
 
 @pytest.mark.parametrize(
@@ -253,6 +261,17 @@ def test_a_regex_that_takes_for_ever_can_be_stopped(tmp_path: Path) -> None:
     row = next(line for line in output.splitlines() if line.startswith("0 "))
     _, hits, milliseconds, _, slowest, *_ = row.split()
     assert (hits, slowest, float(milliseconds) > 100) == ("1", "2", True)
+
+
+def test_a_file_that_is_one_long_line_is_read_at_once(
+    etc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "binary"
+    path.write_bytes(bytes(20_000_000) + b" bad root from 192.0.2.1\n")
+    start = time.monotonic()
+    assert run(etc, str(path), "bad root from <HOST>$", "--json") == 0
+    assert time.monotonic() - start < 1
+    assert rows(capsys)[0]["host"] == "192.0.2.1"
 
 
 def test_long_input_moves_a_bar_on_a_terminal() -> None:

@@ -120,6 +120,13 @@ def test_an_unknown_mode_is_an_error(tmp_path: Path) -> None:
     )
 
 
+def test_a_mode_that_is_only_a_part_of_the_name_is_told_as_it_is_written(tmp_path: Path) -> None:
+    text = MODES.replace("failregex = <mdre-<mode>>", "failregex = <mdre-<mode>-other>")
+    text = text.replace("mdre-extra =", "mdre-extra-other =")
+    with pytest.raises(ConfigError, match=r"no mode 'zzz' \(its modes: extra\)"):
+        read(tmp_path, text, "f[mode=zzz]")
+
+
 def test_a_tag_that_refers_to_itself_names_its_option(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         read(tmp_path, "[Definition]\nfailregex = <a>\na = <a>\n")

@@ -44,6 +44,13 @@ def test_a_value_is_read_as_fail2ban_reads_it(tmp_path: Path, text: str, expecte
     [
         ("x = 1\n[a]", "jail.conf:1: a line before the first section (write [DEFAULT] above it)"),
         ("[a]\nx = 1\n\nX = 2", "jail.conf:4: x is set a second time in [a] (keep one of them)"),
+        (
+            "[a]\nx = 1\n[b\nx = 2",
+            (
+                "jail.conf:3: neither a section nor a setting"
+                " (write name = value; lines that continue a value are indented)"
+            ),
+        ),
         ("[a]\n[b]\n[a]", "jail.conf:3: [a] begins a second time in this file (join the two)"),
         (
             "[a]\n\nx",

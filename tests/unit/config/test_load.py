@@ -131,6 +131,17 @@ def test_jails_keep_the_order_of_the_files(tmp_path: Path) -> None:
         ),
         ("blocktype = refuse", "blocktype needs drop or reject, got 'refuse'"),
         (
+            "action =",
+            "action is empty, and there are no jails yet that only watch (write action = %(action_)s)",
+        ),
+        (
+            "ignoreip = ::1 # us",
+            (
+                "ignoreip needs addresses, networks, host names and files, got '#'"
+                " (behind a value, a comment begins with ;)"
+            ),
+        ),
+        (
             "action = sendmail[name=x]",
             (
                 "action names no firewall that f2b has, got 'sendmail[name=x]'"
@@ -269,7 +280,21 @@ def test_a_jail_that_wants_another_journal_is_refused(
     ]
 
 
-@pytest.mark.parametrize("option", ["enabled", "filter", "backend", "bantime"])
+def test_all_errors_of_a_jail_and_its_filter_are_told_at_once(tmp_path: Path) -> None:
+    options = "banaction = nftables-multiport\nport = zz\nprotocol = qq\nmaxretry = no\n"
+    assert len(problems(tmp_path, options)) == 3
+    filter_ = "[Definition]\nfailregex = <HOST>\njournalmatch = *\nmaxlines = z\nusedns = q\n"
+    told = problems(tmp_path, "maxretry = no\n", {"filter.d/sshd.conf": filter_})
+    assert sorted(line.split(": ")[1] for line in told) == [
+        "filter.d/sshd.conf:4",
+        "filter.d/sshd.conf:5",
+        "jail.conf:3",
+    ]
+    filter_ = "[Definition]\nfailregex = %(a)s\nignoreregex = %(b)s\n"
+    assert len(problems(tmp_path, "", {"filter.d/sshd.conf": filter_})) == 2
+
+
+@pytest.mark.parametrize("option", ["enabled", "filter", "backend", "bantime", "port"])
 def test_an_undefined_interpolation_keeps_one_jail_out(tmp_path: Path, option: str) -> None:
     text = f"[bad]\n{option} = %(none)s\n[sshd]\nenabled = true\n"
     on = text if option == "enabled" else text.replace("[sshd]", "enabled = true\n[sshd]")

@@ -8,7 +8,17 @@ import pytest
 
 from f2b.addresses import parse
 from f2b.config.load import load
-from f2b.config.settings import Blocktype, JailSettings
+from f2b.config.settings import (
+    Blocktype,
+    Counting,
+    Feed,
+    IgnoreCache,
+    JailSettings,
+    Latency,
+    OnStop,
+    Reading,
+    UseDns,
+)  # fmt: skip
 from f2b.config.table import SETTINGS, Where, settings
 from tests.unit.config.tree import config, sshd, write
 
@@ -45,6 +55,32 @@ IN_A_JAIL: dict[str, tuple[str, str, Any]] = {
     "action_": ("action_ = nftables[port=25]", "wall.ports", ((25, 25),)),
     "port": ("banaction = nftables-multiport\nport = 26", "wall.ports", ((26, 26),)),
     "protocol": ("banaction = nftables-allports\nprotocol = udp", "wall.protocols", ("udp",)),
+    "blocktype": ("blocktype = reject", "wall.blocktype", Blocktype.REJECT),
+    "usedns": ("usedns = raw", "filter.usedns", UseDns.RAW),
+    "ignorecommand": ("ignorecommand = /bin/ask <ip>", "ignorecommand", ("/bin/ask", "<ip>")),
+    "ignorecache": (
+        'ignorecache = key="<ip>", max-count=9, max-time=1m',
+        "ignorecache",
+        IgnoreCache("<ip>", 9, 60),
+    ),
+    "counting": ("counting = estimate", "counting", Counting.ESTIMATE),
+    "ipv4prefix": ("ipv4prefix = 24", "ipv4prefix", 24),
+    "ipv6prefix": ("ipv6prefix = 48", "ipv6prefix", 48),
+    "maxoffenders": ("maxoffenders = 9", "maxoffenders", 9),
+    "maxbans": ("maxbans = 9", "maxbans", 9),
+    "source": ("source = bans", "filter.feed", Feed.BANS),
+    "reading": ("reading = built", "filter.reading", Reading.BUILT),
+    "maxsessions": ("maxsessions = 9", "filter.maxsessions", 9),
+    "maxlength": ("maxlength = 9000", "filter.maxlength", 9000),
+}
+# What belongs to bans that grow, where they do.
+GROWING: dict[str, tuple[str, str, Any]] = {
+    "bantime.factor": ("3", "factor", 3),
+    "bantime.formula": ("ban.Time * 2", "formula.text", "ban.Time * 2"),
+    "bantime.multipliers": ("1 5 30", "multipliers", (1, 5, 30)),
+    "bantime.maxtime": ("1d", "maxtime", 86400),
+    "bantime.rndtime": ("1m", "rndtime", 60),
+    "bantime.overalljails": ("yes", "overalljails", True),
 }
 LINES = ("failregex", "ignoreregex", "journalmatch")
 MAIL = {
@@ -61,12 +97,15 @@ IN_F2B_CONF = {
     "socket": ("/run/x.sock", Path("/run/x.sock")),
     "dbfile": ("/x.sqlite3", Path("/x.sqlite3")),
     "dbpurgeage": ("2d", 172_800),
+    "journal": ("namespace:x", "namespace:x"),
+    "latency": ("quiet", Latency.QUIET),
+    "table": ("other", "other"),
+    "hook": ("input", "input"),
+    "onstop": ("lift", OnStop.LIFT),
+    "read_groups": ("adm", ("adm",)),
+    "change_groups": ("adm", ("adm",)),
 }
-# Tested on their own: enabled, mode and prefregex here, the others where they are at home.
-ELSEWHERE = {
-    "enabled", "mode", "prefregex", "usedns", "ignorecommand", "ignorecache", "bantime.increment", "bantime.factor",
-    "bantime.formula", "bantime.multipliers", "bantime.maxtime", "bantime.rndtime", "bantime.overalljails",
-}  # fmt: skip
+ALONE = {"enabled", "mode", "prefregex", "bantime.increment"}
 OTHER = {"filter.d/other.conf": "[Definition]\nfailregex = ^o <HOST>$\njournalmatch = O=1\n"}
 
 
@@ -82,8 +121,8 @@ def test_every_option_of_fail2ban_has_a_row(name: str) -> None:
 
 
 def test_every_option_that_works_is_tested() -> None:
-    working = {name for name, row in ROWS.items() if row and not row.ignored}
-    assert working - {*IN_A_JAIL, *LINES, *MAIL, *IN_F2B_CONF, *ELSEWHERE} == set()
+    working = {row.name for row in SETTINGS if not row.ignored}
+    assert working == {*IN_A_JAIL, *GROWING, *LINES, *MAIL, *IN_F2B_CONF, *ALONE}
 
 
 @pytest.mark.parametrize("name", IN_A_JAIL)
@@ -91,6 +130,19 @@ def test_an_option_of_a_jail_changes_the_jail(tmp_path: Path, name: str) -> None
     options, place, expected = IN_A_JAIL[name]
     assert attrgetter(place)(jail(tmp_path, "")) != expected
     assert attrgetter(place)(jail(tmp_path, options)) == expected
+
+
+def test_bantime_increment(tmp_path: Path) -> None:
+    assert jail(tmp_path, "").increment is None
+    assert jail(tmp_path, "bantime.increment = yes").increment is not None
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_an_option_of_bans_that_grow_changes_how(tmp_path: Path, name: str) -> None:
+    text, place, expected = GROWING[name]
+    grows = "bantime.increment = yes\n"
+    assert attrgetter(place)(jail(tmp_path, grows).increment) != expected
+    assert attrgetter(place)(jail(tmp_path, f"{grows}{name} = {text}").increment) == expected
 
 
 @pytest.mark.parametrize("name", LINES)

@@ -53,7 +53,6 @@ ALLPORTS = WallSettings(protocols=("tcp",), blocktype=Blocktype.REJECT)
         ("action = %(action_)s", OURS),
         ("action = nftables-multiport", MULTIPORT),
         ('action = %(banaction)s[port="%(port)s", chain="<known/chain>"]', MULTIPORT),
-        ("action =", OURS),
         ("banaction = iptables[type=oneport]", MULTIPORT),
         ("banaction = iptables-multiport-log", MULTIPORT),
         (

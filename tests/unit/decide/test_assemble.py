@@ -40,6 +40,20 @@ def test_a_broken_jail_says_why_with_file_and_line() -> None:
     assert by_name(assembly)["bad"].broken == str(error)
 
 
+def test_everything_that_is_wrong_with_a_filter_is_told() -> None:
+    filter_ = FilterSettings(
+        name="bad",
+        failregex=located("(<HOST>", "^good <HOST>$"),
+        ignoreregex=located("["),
+        prefregex=located("(?P<a>")[0],
+        journalmatch=located("_COMM=a", "sshd"),
+    )
+    said = [error.message for error in assembled(settings(filter=filter_)).errors]
+    told = ["'(?P<a>'", "'(<HOST>'", "'['", "'sshd'"]
+    assert [text for text in told for line in said if text in line] == told
+    assert len(said) == len(told)
+
+
 def test_a_broken_jail_reads_nothing_but_holds_its_bans() -> None:
     bad = by_name(assembled(settings(name="bad", filter=BAD)))["bad"]
     bad.restore([], [Banned(Ban("bad", network("192.0.2.7"), 100, 700))], 100, 100)

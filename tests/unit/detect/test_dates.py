@@ -15,6 +15,7 @@ from f2b.detect.line import CAP
         ("Jan  1 00:00:00 mail dovecot: x", " mail dovecot: x"),
         ("2026/01/01 00:00:00 [error] 1#0: x", " [error] 1#0: x"),
         ("[Thu Jan 01 00:00:00.123456 2026] [error] x", "[] [error] x"),
+        ("Jan  1 00:00:00 1234.example.org x", " 1234.example.org x"),
         ('192.0.2.1 - - [01/Jan/2026:00:00:00 +0000] "GET /', '192.0.2.1 - - [] "GET /'),
         ("1767225600.123 192.0.2.1 TCP_DENIED", " 192.0.2.1 TCP_DENIED"),
         ("@4000000052ab1a2b0c3d4e5f x", " x"),

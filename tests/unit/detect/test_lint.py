@@ -126,6 +126,19 @@ def test_name_that_anybody_may_claim(match: str) -> None:
     assert warning.startswith(f"filter.d/app.conf:3: {CLAIMED} can log as SYSLOG_IDENTIFIER=app (")
 
 
+def test_a_container_is_told_what_belongs_to_containers() -> None:
+    (warning,) = said(journalmatch="CONTAINER_NAME=mailserver")
+    assert "_SYSTEMD_UNIT=docker.service" in warning
+
+
+def test_bans_are_not_in_the_log_of_fail2ban() -> None:
+    (warning,) = said(journalmatch="_SYSTEMD_UNIT=fail2ban.service PRIORITY=5")
+    assert warning == (
+        "filter.d/app.conf:3: fail2ban's log does not have the bans of f2b"
+        " (write source = bans into this jail: it then counts the bans of all others)"
+    )
+
+
 @pytest.mark.parametrize(
     "match",
     [

@@ -48,6 +48,10 @@ def test_grammar(text: str, expected: list[dict[str, set[bytes]]]) -> None:
     [
         ("sshd", "needs FIELD=value, got 'sshd' (write _SYSTEMD_UNIT=ssh.service)"),
         ("nginx", "needs FIELD=value, got 'nginx' (write _SYSTEMD_UNIT=nginx.service)"),
+        (
+            "_SYSTEMD_UNIT",
+            "needs FIELD=value, got '_SYSTEMD_UNIT' (write _SYSTEMD_UNIT=NAME.service)",
+        ),
         ("a.service", "needs FIELD=value, got 'a.service' (write _SYSTEMD_UNIT=a.service)"),
         ("A=1 *", "needs FIELD=value, got '*' (a * stands alone on its line)"),
         ("_systemd_unit=x", "'_systemd_unit' is no journal field (write _SYSTEMD_UNIT=x)"),
