@@ -4,10 +4,14 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.processes import use_tools
 
 use_tools()
+# A busy machine is no failure, and neither is another draw of the dice.
+settings.register_profile("f2b", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("f2b")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

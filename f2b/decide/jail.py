@@ -112,7 +112,7 @@ class Jail:
         here = self.ledger.offences(offender)
         if held := self.ledger.holds(offender, failure.time, failure.session):
             decisions: list[Decision] = [Found(self.name, offender, failure, counts=False)]
-            seconds = bantime(self.settings, offender, held.start, here + elsewhere - 1)
+            seconds = bantime(self.settings, offender, held.start, held.offence + elsewhere - 1)
             until = None if seconds is None else failure.time + seconds
             revived = self.ledger.get(offender) is None
             prolonged = self.ledger.prolong(offender, until)

@@ -61,9 +61,11 @@ class Ledger:
         return None if offender in self._over else self._last.get(offender)
 
     def offences(self, offender: Offender) -> int:
-        """How many bans it had, the one in force among them."""
-        last = self._last.get(offender)
-        return last.offence if last else 0
+        """How many bans it had, the one in force among them. Whom an admin has let in again begins anew."""
+        last, over = self._last.get(offender), self._over.get(offender)
+        if last is None or (over is not None and over.reason is Reason.UNBAN):
+            return 0
+        return last.offence
 
     def holds(self, offender: Offender, time: float, session: str | None) -> Ban | None:
         """The ban that a failure of this time belongs to: one that covers it, or whose session it is still part of."""

@@ -268,9 +268,9 @@ def test_a_file_that_is_one_long_line_is_read_at_once(
 ) -> None:
     path = tmp_path / "binary"
     path.write_bytes(bytes(20_000_000) + b" bad root from 192.0.2.1\n")
-    start = time.monotonic()
+    start = time.thread_time()
     assert run(etc, str(path), "bad root from <HOST>$", "--json") == 0
-    assert time.monotonic() - start < 1
+    assert time.thread_time() - start < 1
     assert rows(capsys)[0]["host"] == "192.0.2.1"
 
 

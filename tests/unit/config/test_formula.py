@@ -115,14 +115,14 @@ words = st.sampled_from(WORDS.split())
 
 @given(st.one_of(st.lists(words, max_size=40).map(" ".join), st.text(max_size=250)))
 def test_junk_is_refused_or_has_a_value_at_once(text: str) -> None:
-    start = time.monotonic()
+    start = time.thread_time()
     try:
         found = formula(text)
         for bans in (0, 1, 50, 10**6):
             assert isinstance(found.value(Case(1e10, bans, 1e300, 0.999)), float)
     except F2bError:
         pass
-    assert time.monotonic() - start < 1
+    assert time.thread_time() - start < 1
 
 
 @pytest.mark.parametrize("deep", ["-" * 199 + "1", "not " * 49 + "1", "(" * 99 + "1" + ")" * 99])

@@ -131,7 +131,7 @@ def test_a_ban_of_a_clock_that_was_ahead_makes_nobody_immune(ended: Reason) -> N
         sshd.expire(5e9 + 601)
     else:
         sshd.lift(network(A), 5e9 + 1, ended)
-    assert [ban.offence for ban in bans(fail(sshd, A, 1000))] == [2]
+    assert len(bans(fail(sshd, A, 1000))) == 1
 
 
 def test_a_failure_of_a_clock_that_was_ahead_hides_no_others() -> None:
@@ -182,7 +182,7 @@ def test_after_an_unban_failures_count_anew() -> None:
     fail(sshd, A, 100, 110, 120)
     sshd.lift(network(A), 130, Reason.UNBAN)
     assert bans(fail(sshd, A, 131, 132)) == []
-    assert [ban.offence for ban in bans(fail(sshd, A, 133))] == [2]
+    assert [ban.offence for ban in bans(fail(sshd, A, 133))] == [1]
 
 
 def test_a_failure_from_before_the_unban_that_comes_late_does_not_count() -> None:

@@ -230,9 +230,16 @@ def test_offences_that_ended_later_are_not_purged() -> None:
 
 def test_a_ban_for_ever_that_was_lifted_is_purged_by_its_end() -> None:
     held = ledger(ban(until=None))
-    held.lift(A, Reason.UNBAN, 5000)
+    held.lift(A, Reason.IGNORED, 5000)
     held.purge(4000, MANY)
     assert held.ban(ban(start=6000)).offence == 2
+
+
+def test_an_unban_forgets_the_offences() -> None:
+    held = ledger(ban(), ban(start=3000, until=3600))
+    held.lift(A, Reason.UNBAN, 3100)
+    assert held.offences(A) == 0
+    assert held.ban(ban(start=6000)).offence == 1
 
 
 def test_a_ban_found_over_late_is_purged_by_when_that_was() -> None:

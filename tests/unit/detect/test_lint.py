@@ -186,9 +186,9 @@ def test_a_regex_that_does_not_compile_is_told_by_the_compiler() -> None:
     ],
 )
 def test_no_loop_takes_long(body: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     said(f"^(?:{body})* <HOST>$")
-    assert time.perf_counter() - start < 1
+    assert time.thread_time() - start < 1
 
 
 @given(st.text("ab.*+?{}(|)[]^$\\\\s\\\\w1,<HOST> ", max_size=60))
