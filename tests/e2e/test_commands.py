@@ -147,7 +147,7 @@ def test_unban(daemon: Daemon, journal: Journal) -> None:
     assert asked(daemon)["sshd"] == []
     fail(journal, ONE, 1)
     wait_until(lambda: banned(daemon, SET, ONE), "the second ban")
-    assert asked(daemon)["sshd"][0]["offence"] == 2
+    assert asked(daemon)["sshd"][0]["offence"] == 1
 
 
 def test_unban_of_networks(daemon: Daemon) -> None:
