@@ -8,11 +8,13 @@ start the wall again with all bans in force.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from f2b.actions.base import Backend, JailWall, Operation, Put, Refused, Remove
+from f2b.actions.base import Backend, Disturbance, JailWall, Operation, Put, Refused, Remove
 from f2b.addresses import Offender
+from f2b.config.settings import Heal
 from f2b.errors import ActionError
 from f2b.model import Ban, Banned, Decision, Lifted, Prolonged
 
@@ -36,7 +38,10 @@ class Wall(NamedTuple):
 
 
 class Enforcer:
-    """`unenforced` holds the bans that the kernel does not hold yet or refused, with the reason."""
+    """`unenforced` holds the bans that the kernel does not hold yet or refused, with the reason.
+
+    `failing` says what does not work at the moment.
+    """
 
     def __init__(
         self,
@@ -45,7 +50,9 @@ class Enforcer:
         in_force: Callable[[Key], Ban | None],
         clock: Callable[[], float],
         complain: Callable[[str], None],
+        heal: Heal = Heal.ALL,
     ) -> None:
+        self._heal = heal
         self._backend = backend
         self._wall = wall
         self._in_force = in_force
@@ -58,13 +65,36 @@ class Enforcer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._repair: asyncio.TimerHandle | None = None
+        self._others: dict[str, None] = {}
+        self._calling = asyncio.Lock()
         self._limit = _Limit()
         self.unenforced: dict[Key, str] = {}
         self.failing: str | None = None
+        self._battle = ""
 
     @property
     def name(self) -> str:
         return self._backend.name
+
+    @property
+    def losses(self) -> Sequence[str]:
+        return self._backend.losses
+
+    @property
+    def embattled(self) -> str | None:
+        """Who changes the wall so often that it is not put right at once any more."""
+        return self._battle if time.monotonic() < self._limit.slow_until else None
+
+    async def counters(self, jail: str, timeout: float) -> Mapping[Offender, tuple[int, int]]:
+        """Packets and bytes that every ban of the jail has stopped; nothing if the wall is too busy to say."""
+        with contextlib.suppress(TimeoutError, ActionError):
+            async with asyncio.timeout(timeout):
+                await self._calling.acquire()
+            try:
+                return await asyncio.to_thread(self._backend.counters, jail)
+            finally:
+                self._calling.release()
+        return {}
 
     def submit(self, decisions: Sequence[Decision]) -> None:
         """Queue what a batch of decisions changes at the wall."""
@@ -114,9 +144,10 @@ class Enforcer:
         wall = self._wall()
         self._rebuild, self._own = False, None
         self._changed.clear()
-        refused = await asyncio.to_thread(
-            self._backend.start, wall.jails, wall.own, wall.bans, self._clock()
-        )
+        async with self._calling:
+            refused = await asyncio.to_thread(
+                self._backend.start, wall.jails, wall.own, wall.bans, self._clock()
+            )
         self._account([Put(ban) for ban in wall.bans], refused)
 
     async def run(self) -> None:
@@ -150,15 +181,47 @@ class Enforcer:
         self._backend.close()
 
     def _disturbed(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._backend.disturbed() or self._repair is not None:
+        disturbance = self._backend.disturbed()
+        if disturbance is None:
             return
-        self._repair = loop.call_later(self._limit.delay(loop.time()), self._repair_now)
+        who = disturbance.who or "somebody"
+        left_out = self._tell_removed(disturbance, who)
+        if left_out and self._heal is Heal.STRUCTURE:
+            return
+        if not left_out:
+            self._others[who] = None
+        if self._repair is not None:
+            return
+        known = self.embattled is not None
+        delay = self._limit.delay(loop.time())
+        self._repair = loop.call_later(delay, self._repair_now)
+        if delay > SETTLE and not known:
+            self._battle = f"{who} changes the wall again and again; it is put right once a minute"
+            self._complain(f"{self.name}: {self._battle}")
+
+    def _tell_removed(self, disturbance: Disturbance, who: str) -> bool:
+        """Explain what becomes of bans that somebody took out by hand. False: it was not only that."""
+        removed = [key for key in disturbance.removed if self._in_force(key)]
+        for jail, offender in removed:
+            if self._heal is Heal.STRUCTURE:
+                self.unenforced[jail, offender] = f"{who} removed it from the wall"
+                fate = "and heal = structure leaves it out"
+            else:
+                fate = "and it is put back"
+            self._complain(
+                f"{self.name}: {who} removed {offender} of jail {jail} from the wall, {fate}: "
+                f"use f2b unban {offender} to end a ban"
+            )
+        return bool(removed)
 
     def _repair_now(self) -> None:
         self._repair = None
-        self._complain(
-            f"{self.name}: somebody changed the wall; it is compared with the bans and put right"
-        )
+        if self._others:
+            who = " and ".join(self._others)
+            self._complain(
+                f"{self.name}: {who} changed the wall; it is compared with the bans and put right"
+            )
+        self._others.clear()
         self.rebuild()
 
     async def _work(self) -> None:
@@ -167,11 +230,15 @@ class Enforcer:
                 await self.start()
             elif self._own is not None:
                 own, self._own = self._own, None
-                await asyncio.to_thread(self._backend.set_own, own)
+                async with self._calling:
+                    await asyncio.to_thread(self._backend.set_own, own)
             elif self._changed:
                 operations = [self._operation(key) for key in self._changed]
                 self._changed.clear()
-                refused = await asyncio.to_thread(self._backend.apply, operations, self._clock())
+                async with self._calling:
+                    refused = await asyncio.to_thread(
+                        self._backend.apply, operations, self._clock()
+                    )
                 self._account(operations, refused)
             else:
                 self._idle.set()
@@ -201,13 +268,13 @@ class _Limit:
 
     def __init__(self) -> None:
         self._repairs: list[float] = []
-        self._slow_until = 0.0
+        self.slow_until = 0.0
 
     def delay(self, now: float) -> float:
         self._repairs = [at for at in self._repairs if now - at < REPAIRS_WITHIN]
         self._repairs.append(now)
-        if len(self._repairs) > REPAIRS or now < self._slow_until:
-            self._slow_until = now + 2 * PAUSE
+        if len(self._repairs) > REPAIRS or now < self.slow_until:
+            self.slow_until = now + 2 * PAUSE
             return PAUSE
         return SETTLE
 

@@ -82,6 +82,7 @@ class Service:
             lambda key: wall.in_force(self._engine, key),
             time.time,
             parts.events.error,
+            parts.config.daemon.heal,
         )
         self._position = Position(None, 0.0)
         self._holds = Holds()
@@ -139,6 +140,8 @@ class Service:
             await self._exempt.start()
             await self._enforcer.start()
             built = True
+            for loss in self._enforcer.losses:
+                self._events.warning(f"{self._enforcer.name}: {loss}")
             self._enforcer.watch(loop)
             self._spawn(self._enforcer.run())
             self._spawn(self._exempt.run())

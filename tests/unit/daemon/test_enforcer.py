@@ -337,7 +337,7 @@ def test_what_others_flush_is_put_up_again() -> None:
         await until(lambda: world.held == {A})
 
     (said,) = at_work(body).said
-    assert said.startswith("kernel: somebody changed the wall; ")
+    assert said.startswith("kernel: nft (process 7) changed the wall; ")
 
 
 def test_a_ruleset_that_is_loaded_in_many_changes_is_one_repair() -> None:
