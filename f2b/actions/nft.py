@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from f2b.actions.netlink import (
     APPEND,
+    ATTRIBUTE,
     CREATE,
     EXCL,
     Message,
@@ -306,14 +307,29 @@ class Element(NamedTuple):
 
 
 def read_elements(body: bytes) -> Iterator[Element]:
-    """Read one message of a dump of elements."""
+    """Read one message of a dump of elements. Without a generator for each: there are a hundred thousand."""
+    header = ATTRIBUTE.unpack_from
     for kind, elements in attributes(body):
-        if kind == 3:
-            for _, element in attributes(elements):
-                fields = dict(attributes(element))
-                left = int.from_bytes(fields[5]) / 1000 if 5 in fields else None
-                end = 3 in fields and bool(fields[3][3] & _INTERVAL_END)
-                yield Element(fields[1][4:], left, fields.get(7, b""), end)
+        if kind != 3:
+            continue
+        at = 0
+        while at < len(elements):
+            end = at + header(elements, at)[0]
+            inner, key, left, counter, last = at + 4, b"", None, b"", False
+            while inner < end:
+                length, what = header(elements, inner)
+                what &= 0x3FFF
+                if what == 1:
+                    key = elements[inner + 8 : inner + length]
+                elif what == 5:
+                    left = int.from_bytes(elements[inner + 4 : inner + length]) / 1000
+                elif what == 7:
+                    counter = elements[inner + 4 : inner + length]
+                elif what == 3:
+                    last = bool(elements[inner + 7] & _INTERVAL_END)
+                inner += (length + 3) & ~3
+            yield Element(key, left, counter, last)
+            at = (end + 3) & ~3
 
 
 def read_intervals(family: Family, elements: Iterable[Element]) -> set[Offender]:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from f2b.actions.base import Backend, Disturbance, JailWall, Operation, Put, Refused, Remove
@@ -20,6 +21,12 @@ from f2b.model import Ban, Banned, Decision, Lifted, Prolonged
 
 BACKOFF = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Seconds until the next try, after the first, second, ... failure in a row."""
+
+SLICE = 2000
+"""Changes that are carried out at a time: the loop must not be blocked by their number."""
+
+RETRY = 60.0
+"""Seconds until what the kernel refused is tried again."""
 
 SETTLE = 0.05
 """Seconds from the first change by somebody else to its repair: a ruleset is loaded in many changes."""
@@ -40,7 +47,7 @@ class Wall(NamedTuple):
 class Enforcer:
     """`unenforced` holds the bans that the kernel does not hold yet or refused, with the reason.
 
-    `failing` says what does not work at the moment.
+    `refused` are those that it refused. `failing` says what does not work at the moment.
     """
 
     def __init__(
@@ -69,6 +76,8 @@ class Enforcer:
         self._calling = asyncio.Lock()
         self._limit = _Limit()
         self.unenforced: dict[Key, str] = {}
+        self.refused: set[Key] = set()
+        self._retry: asyncio.TimerHandle | None = None
         self.failing: str | None = None
         self._battle = ""
 
@@ -106,6 +115,7 @@ class Enforcer:
                 case Lifted(ban):
                     key = ban.jail, ban.offender
                     self.unenforced.pop(key, None)
+                    self.refused.discard(key)
                 case _:
                     continue
             self._changed[key] = None
@@ -122,8 +132,9 @@ class Enforcer:
             loop.add_reader(self._backend.fileno(), self._disturbed, loop)
 
     def unwatch(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._repair is not None:
-            self._repair.cancel()
+        for timer in (self._repair, self._retry):
+            if timer is not None:
+                timer.cancel()
         if self._backend.fileno() >= 0:
             loop.remove_reader(self._backend.fileno())
 
@@ -148,7 +159,11 @@ class Enforcer:
             refused = await asyncio.to_thread(
                 self._backend.start, wall.jails, wall.own, wall.bans, self._clock()
             )
-        self._account([Put(ban) for ban in wall.bans], refused)
+        # Not ban by ban: there may be a hundred thousand, and few or none that were not enforced.
+        waiting = [key for key in self.unenforced if key not in self._changed]
+        told = {key: self.unenforced.pop(key) for key in waiting}
+        self.refused.clear()
+        self._note(refused, told)
 
     async def run(self) -> None:
         """Carry out what is submitted, until cancelled."""
@@ -233,8 +248,10 @@ class Enforcer:
                 async with self._calling:
                     await asyncio.to_thread(self._backend.set_own, own)
             elif self._changed:
-                operations = [self._operation(key) for key in self._changed]
-                self._changed.clear()
+                keys = list(islice(self._changed, SLICE))
+                for key in keys:
+                    del self._changed[key]
+                operations = [self._operation(key) for key in keys]
                 async with self._calling:
                     refused = await asyncio.to_thread(
                         self._backend.apply, operations, self._clock()
@@ -249,14 +266,30 @@ class Enforcer:
         return Put(ban) if ban else Remove(*key)
 
     def _account(self, operations: Sequence[Operation], refused: Sequence[Refused]) -> None:
+        told: dict[Key, str] = {}
         for operation in operations:
             if (key := _key(operation)) not in self._changed:
-                self.unenforced.pop(key, None)
+                told[key] = self.unenforced.pop(key, "")
+                self.refused.discard(key)
+        self._note(refused, told)
+
+    def _note(self, refused: Sequence[Refused], told: Mapping[Key, str]) -> None:
+        """Complain of what is new, and try it all again later."""
         for operation, why in ((r.operation, r.why) for r in refused):
             jail, offender = key = _key(operation)
-            self._complain(f"{self.name} refused {offender} of jail {jail}: {why}")
+            if told.get(key) != why:
+                self._complain(f"{self.name} refused {offender} of jail {jail}: {why}")
             if isinstance(operation, Put):
                 self.unenforced[key] = why
+                self.refused.add(key)
+        if self.refused and self._retry is None:
+            self._retry = asyncio.get_running_loop().call_later(RETRY, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        if self.refused:
+            self._changed.update(dict.fromkeys(self.refused))
+            self._kick()
 
     def _kick(self) -> None:
         self._idle.clear()

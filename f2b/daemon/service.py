@@ -17,7 +17,7 @@ from f2b import __version__
 from f2b.actions.base import Backend
 from f2b.config.load import Config
 from f2b.config.settings import Latency, OnStop
-from f2b.daemon import reload, wall
+from f2b.daemon import garbage, reload, wall
 from f2b.daemon.catchup import CatchUps
 from f2b.daemon.control import Control
 from f2b.daemon.enforcer import Enforcer
@@ -348,6 +348,7 @@ class Service:
         # From here to the next await nothing can fail and nobody else runs: the old jails become the new ones.
         decisions = prepared.swap(self._engine, time.time()) + self._exempt.renew()
         self._config = prepared.config
+        garbage.search_again()
         self._events.threshold = Level[prepared.config.daemon.loglevel]
         self._enforcer.rebuild()
         await self._carry_out(decisions)

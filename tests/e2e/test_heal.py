@@ -173,6 +173,27 @@ def test_a_plain_wall_is_lifted_by_the_daemon(
         assert banned(daemon, SET, TWO)
 
 
+def test_what_the_kernel_refuses_is_in_plain_sight(daemon: Daemon) -> None:
+    daemon.start()
+    daemon.stop()
+    small = "{ type ipv4_addr; flags timeout; counter; size 1; }"
+    change = (
+        f"flush chain {TABLE} jail-sshd\ndelete set {TABLE} {SET}\nadd set {TABLE} {SET} {small}"
+    )
+    daemon.namespace.run(["nft", "-f", "-"], stdin=change)
+    daemon.start()
+    daemon.cli("ban", "sshd", TWO)
+    daemon.cli("ban", "sshd", ONE, check=False)
+    rows = {row["offender"]: row for row in asked(daemon, "status", "sshd")["bans"]}
+    assert rows[TWO]["enforced"]
+    assert not rows[ONE]["enforced"]
+    (degraded,) = asked(daemon, "status")["degraded"]
+    assert degraded.startswith(f"nftables: 1 not enforced, as {ONE} of jail sshd: Too many")
+    assert daemon.log.read_text().count(f"nftables refused {ONE} of jail sshd: ") == 1
+    daemon.cli("unban", ONE)
+    assert asked(daemon, "status")["degraded"] == []
+
+
 def _cpu(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS

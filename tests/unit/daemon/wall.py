@@ -5,12 +5,14 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 
 from f2b.actions.base import Backend, Disturbance, JailWall, Operation, Put, Refused
 from f2b.addresses import Offender
 from f2b.config.settings import Heal
 from f2b.daemon.enforcer import Enforcer, Key, Wall
+from f2b.errors import NotPermittedError
 from f2b.model import Ban, Banned, Lifted, Prolonged, Reason
 
 
@@ -138,3 +140,20 @@ class World:
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():
         await asyncio.sleep(0.002)
+
+
+def at_work(body: Callable[[World], Awaitable[None]], heal: Heal = Heal.ALL) -> World:
+    async def together() -> World:
+        world = World(heal)
+        task = asyncio.create_task(world.enforcer.run())
+        try:
+            await asyncio.wait_for(body(world), 10)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError, NotPermittedError):
+                await task
+            world.enforcer.unwatch(asyncio.get_running_loop())
+            world.enforcer.close()
+        return world
+
+    return asyncio.run(together())
