@@ -134,17 +134,18 @@ class Nftables:
 
     def elements(self, jail: str) -> dict[Offender, Element]:
         """Everything the kernel keeps out for this jail, with what it counted."""
-        return {
-            self._offender(place, element.key): element
-            for place in self._places
-            if place.jail == jail
-            for element in self._dump(place)
-        }
+        return dict(self._kept_out(jail))
+
+    def _kept_out(self, jail: str) -> Iterator[tuple[Offender, Element]]:
+        for place in self._places:
+            if place.jail == jail:
+                for element in self._dump(place):
+                    yield self._offender(place, element.key), element
 
     def counters(self, jail: str) -> dict[Offender, tuple[int, int]]:
         if not self._form.counters:
             return {}
-        return {offender: each.counted() for offender, each in self.elements(jail).items()}
+        return {offender: each.counted() for offender, each in self._kept_out(jail)}
 
     def fileno(self) -> int:
         return self._watch.fileno()

@@ -8,9 +8,10 @@ import gc
 
 
 def search_once() -> None:
-    """From now on, until the process ends."""
+    """Now, what is there; and from now on, until the process ends."""
     if _freeze not in gc.callbacks:
         gc.callbacks.append(_freeze)
+    gc.collect()
 
 
 def search_again() -> None:
