@@ -74,7 +74,10 @@ READING = (Ping, Status, Banned)
 
 
 class BanRow(TypedDict):
-    """A ban in force. Times are seconds since the epoch; `until` null: for ever; `enforced` false: with `why`."""
+    """A ban in force. Times are seconds since the epoch; `until` null: for ever; `enforced` false: with `why`.
+
+    `packets` and `bytes` are what it has stopped; a jail's status has them where the wall counts.
+    """
 
     offender: str
     start: float
@@ -84,6 +87,8 @@ class BanRow(TypedDict):
     source: str
     enforced: bool
     why: NotRequired[str]
+    packets: NotRequired[int]
+    bytes: NotRequired[int]
 
 
 class JailRow(TypedDict):
@@ -129,7 +134,7 @@ class JailStatus(JailRow):
 
 
 class DaemonStatus(TypedDict):
-    """The daemon. `degraded` lists what it cannot do at the moment, and why."""
+    """The daemon. `degraded` lists what it cannot do at the moment, and why; `reduced` what this kernel lacks."""
 
     version: str
     pid: int
@@ -138,6 +143,7 @@ class DaemonStatus(TypedDict):
     entries: int
     position: float | None
     backend: str
+    reduced: list[str]
     degraded: list[str]
     counters: dict[str, int]
     jails: list[JailRow]

@@ -3,9 +3,9 @@
 The calls are synchronous and may wait for the kernel; the enforcer makes them in a worker thread, one at a time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from f2b.addresses import Offender
 from f2b.config.settings import WallSettings
@@ -47,10 +47,21 @@ class Refused:
     why: str
 
 
+class Disturbance(NamedTuple):
+    """Somebody else changed the wall. `removed` has the bans if it was nothing but single ones taken out by hand."""
+
+    who: str = ""
+    removed: tuple[tuple[str, Offender], ...] = ()
+
+
 class Backend(Protocol):
     """A firewall that bans. Raises ActionError (retry or not), NotPermittedError or ForeignWallError."""
 
     name: str
+
+    @property
+    def losses(self) -> Sequence[str]:
+        """What it cannot do on this machine, in words. Known after `start`."""
 
     def start(
         self, jails: Sequence[JailWall], own: Sequence[Offender], bans: Iterable[Ban], now: float
@@ -73,8 +84,11 @@ class Backend(Protocol):
     def fileno(self) -> int:
         """A descriptor that is readable when `disturbed` has something to say; -1 if there is never anything."""
 
-    def disturbed(self) -> bool:
+    def disturbed(self) -> Disturbance | None:
         """Say whether somebody else may have changed the wall since the last call. Never waits."""
+
+    def counters(self, jail: str) -> Mapping[Offender, tuple[int, int]]:
+        """Packets and bytes that each ban of the jail has stopped; empty where nothing is counted."""
 
     def lift(self) -> None:
         """Take the whole wall down; no error when nothing of ours is there."""

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from f2b.actions import nft
+from f2b.actions.abilities import Form
 from f2b.actions.base import JailWall
 from f2b.actions.netlink import Message
 from f2b.actions.nft import Hook, SetFlag, SetKind, Table
@@ -23,6 +24,11 @@ BASE_CHAIN = "f2b-chain"
 # and ports are those the client sees, also where Docker publishes them. input misses containers.
 HOOKS = {"prerouting": Hook(0, -300), "input": Hook(1, -1)}
 
+_REASONS = {
+    Blocktype.NO_ROUTE: nft.NO_ROUTE,
+    Blocktype.HOST: nft.HOST_UNREACHABLE,
+    Blocktype.PROHIBITED: nft.ADMIN_PROHIBITED,
+}
 _PROTOCOLS = {"tcp": 6, "udp": 17}
 _NETWORKS_A_MESSAGE = 500  # an attribute holds 65,535 bytes, an IPv6 network takes 64
 
@@ -39,9 +45,11 @@ class Place(NamedTuple):
         host = f"{'addr-set' if self.family is Family.INET else 'addr6-set'}-{self.jail}"
         return host if self.prefix == self.family.bits else f"{host}-{self.prefix}"
 
-    @property
-    def kind(self) -> SetKind:
-        return nft.address_set(self.family, SetFlag.TIMEOUT, counted=True)
+    def kind(self, form: Form) -> SetKind:
+        if form.plain:
+            return nft.address_set(self.family, SetFlag.INTERVAL)
+        flags = SetFlag.TIMEOUT if form.timeouts else 0
+        return nft.address_set(self.family, flags, counted=form.counters)
 
 
 def host_places(jail: str) -> list[Place]:
@@ -73,27 +81,27 @@ class Allowed(NamedTuple):
 def allowed_own(own: Sequence[Offender]) -> list[Allowed]:
     """The sets are there even if empty: addresses come and go while the rules stay."""
     return [
-        Allowed(BASE_CHAIN, "own-addr", Family.INET, _disjoint(own, Family.INET)),
-        Allowed(BASE_CHAIN, "own-addr6", Family.INET6, _disjoint(own, Family.INET6)),
+        Allowed(BASE_CHAIN, "own-addr", Family.INET, disjoint(own, Family.INET)),
+        Allowed(BASE_CHAIN, "own-addr6", Family.INET6, disjoint(own, Family.INET6)),
     ]
 
 
 def allowed_in(wall: JailWall) -> list[Allowed]:
     chain, four, six = jail_chain(wall.name), f"ignore-{wall.name}", f"ignore6-{wall.name}"
     both = [
-        Allowed(chain, four, Family.INET, _disjoint(wall.ignored, Family.INET)),
-        Allowed(chain, six, Family.INET6, _disjoint(wall.ignored, Family.INET6)),
+        Allowed(chain, four, Family.INET, disjoint(wall.ignored, Family.INET)),
+        Allowed(chain, six, Family.INET6, disjoint(wall.ignored, Family.INET6)),
     ]
     return [allowed for allowed in both if allowed.networks]
 
 
-def _disjoint(offenders: Sequence[Offender], family: Family) -> list[Offender]:
+def disjoint(offenders: Sequence[Offender], family: Family) -> list[Offender]:
     """Leave out what another one covers: the kernel refuses overlaps."""
-    disjoint: list[Offender] = []
+    kept: list[Offender] = []
     for offender in sorted(offenders, key=lambda o: (o.packed, o.prefix)):
-        if offender.family is family and not (disjoint and disjoint[-1].covers(offender)):
-            disjoint.append(offender)
-    return disjoint
+        if offender.family is family and not (kept and kept[-1].covers(offender)):
+            kept.append(offender)
+    return kept
 
 
 class Standing(NamedTuple):
@@ -113,22 +121,24 @@ def is_our_set(name: str) -> bool:
     return name in {"own-addr", "own-addr6"} or name.startswith(prefixes)
 
 
-def structure(
+def structure(  # noqa: PLR0917
     table: Table,
     hook: Hook,
     jails: Sequence[JailWall],
     own: Sequence[Offender],
     places: Collection[Place],
     standing: Standing,
+    form: Form,
 ) -> list[Message]:
     """Make everything but the bans, out of what stands now. Sets that are right keep theirs.
 
     In one transaction no packet sees a chain between its flush and its new rules.
     """
     chains = [jail_chain(wall.name) for wall in jails]
-    allowed = allowed_own(own) + [item for wall in jails for item in allowed_in(wall)]
+    ignored = [item for wall in jails for item in allowed_in(wall)]
+    allowed = allowed_own(own) + ignored if form.intervals else []
     sets = {item.set_name: item.kind for item in allowed}
-    sets |= {place.set_name: place.kind for place in places}
+    sets |= {place.set_name: place.kind(form) for place in places}
     # The kernel answers EBUSY while a rule names a chain or a set: rules first.
     messages = [table.flush_chain(name) for name in sorted(standing.chains)]
     stale = standing.chains.difference(chains, [BASE_CHAIN] if standing.hook == hook else [])
@@ -138,13 +148,34 @@ def structure(
     messages += [table.set(name, kind) for name, kind in sets.items()]
     for item in allowed:
         messages += fill(table, item)
-        test = nft.source(item.family, item.family.bits) + nft.lookup(item.set_name)
-        messages.append(table.rule(item.chain, test, nft.RETURN))
-    messages += [table.rule(BASE_CHAIN, nft.jump(name)) for name in chains]
+    messages += base_rules(table, own, jails, form)
+    for item in ignored:
+        messages += let_through(table, item, form)
     walls = {wall.name: wall.settings for wall in jails}
     for place in places:
-        messages += ban_rules(table, walls[place.jail], place)
+        messages += ban_rules(table, walls[place.jail], place, form)
     return messages
+
+
+def base_rules(
+    table: Table, own: Sequence[Offender], jails: Sequence[JailWall], form: Form
+) -> list[Message]:
+    messages = [part for item in allowed_own(own) for part in let_through(table, item, form)]
+    jumps = (nft.jump(jail_chain(wall.name)) for wall in jails)
+    return messages + [table.rule(BASE_CHAIN, jump) for jump in jumps]
+
+
+def let_through(table: Table, allowed: Allowed, form: Form) -> list[Message]:
+    """One rule with a set; without interval sets a rule for each network."""
+    family = allowed.family
+    if form.intervals:
+        tests = [nft.source(family, family.bits) + nft.lookup(allowed.set_name)]
+    else:
+        tests = [
+            nft.source(family, network.prefix) + nft.equals(network.packed)
+            for network in allowed.networks
+        ]
+    return [table.rule(allowed.chain, test, nft.RETURN) for test in tests]
 
 
 def unlike(standing: Standing, sets: Mapping[str, SetKind]) -> list[str]:
@@ -161,17 +192,27 @@ def fill(table: Table, allowed: Allowed) -> list[Message]:
     return messages
 
 
-def ban_rules(table: Table, settings: WallSettings, place: Place) -> list[Message]:
+def ban_rules(table: Table, settings: WallSettings, place: Place, form: Form) -> list[Message]:
     """The rules that act on the set of that place."""
     sender = nft.source(place.family, place.prefix) + nft.lookup(place.set_name)
-    verdict = nft.REJECT if settings.blocktype is Blocktype.REJECT else nft.DROP
+    reset = settings.blocktype is Blocktype.RESET and form.reject
+    names: Sequence[str] = settings.protocols
+    if not names:
+        names = ("tcp", "udp") if settings.ports else ("tcp", "") if reset else ("",)
     messages: list[Message] = []
-    for name in settings.protocols or (("tcp", "udp") if settings.ports else ("",)):
+    for name in names:
+        verdict = nft.TCP_RESET if reset and name == "tcp" else _verdict(settings, form)
         protocol = nft.protocol(_PROTOCOLS[name]) if name else b""
         for made, port in _port_tests(table, settings):
             messages += made
             messages.append(table.rule(jail_chain(place.jail), protocol, port, sender, verdict))
     return messages
+
+
+def _verdict(settings: WallSettings, form: Form) -> bytes:
+    if settings.blocktype is Blocktype.DROP or not form.reject:
+        return nft.DROP
+    return nft.reject(_REASONS.get(settings.blocktype, nft.PORT_UNREACHABLE))
 
 
 def _port_tests(table: Table, settings: WallSettings) -> Iterator[tuple[list[Message], bytes]]:

@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 from f2b.actions.base import Backend
 from f2b.actions.nftables import Nftables
 from f2b.actions.null import Null
+from f2b.actions.plain import PlainNftables
 from f2b.config.settings import DaemonSettings
 from f2b.errors import ConfigError
 
@@ -16,7 +17,8 @@ def backend(
 ) -> Backend:
     """Make the backend of that name. `instance` marks what it creates as ours."""
     if name == "nftables":
-        return Nftables(settings.table, settings.hook, instance, takeover=takeover)
+        kind = PlainNftables if settings.nft_plain else Nftables
+        return kind(settings.table, settings.hook, instance, takeover=takeover)
     if name == "null":
         return Null()
     # Looked up last, and only then: it reads the metadata of every installed package.

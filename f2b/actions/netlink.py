@@ -29,7 +29,7 @@ _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 
 _HEADER = struct.Struct("=IHHII")
 _GENERIC = struct.Struct(">BBH")
-_ATTRIBUTE = struct.Struct("=HH")
+ATTRIBUTE = struct.Struct("=HH")
 _NESTED = 0x8000
 _NUMBER = struct.Struct("=i")
 
@@ -70,7 +70,7 @@ class KernelError(ActionError):
 
 def attribute(kind: int, data: bytes) -> bytes:
     """Pack one attribute. Too long a one raises: of a wrapped length the kernel stores nothing."""
-    return _ATTRIBUTE.pack(len(data) + 4, kind) + data + bytes(-len(data) % 4)
+    return ATTRIBUTE.pack(len(data) + 4, kind) + data + bytes(-len(data) % 4)
 
 
 def nest(kind: int, *parts: bytes) -> bytes:
@@ -88,7 +88,7 @@ def number(kind: int, value: int) -> bytes:
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
     at, end = 0, len(data)
     while at < end:
-        length, kind = _ATTRIBUTE.unpack_from(data, at)
+        length, kind = ATTRIBUTE.unpack_from(data, at)
         yield kind & 0x3FFF, data[at + 4 : at + length]
         at += (length + 3) & ~3
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from f2b.actions.netlink import (
     APPEND,
+    ATTRIBUTE,
     CREATE,
     EXCL,
     Message,
@@ -154,7 +155,7 @@ def _meta(key: int) -> bytes:
     return _expression("meta", number(1, 1), number(2, key))
 
 
-def _equals(value: bytes) -> bytes:
+def equals(value: bytes) -> bytes:
     return _expression("cmp", number(1, 1), number(2, 0), nest(3, attribute(1, value)))
 
 
@@ -171,14 +172,18 @@ def _verdict(code: int, chain: str = "") -> bytes:
 
 DROP = _verdict(0)
 RETURN = _verdict(-5)
-REJECT = _expression(
-    "reject", number(1, 2), attribute(2, b"\x01")
-)  # port unreachable, in either family
+TCP_RESET = _expression("reject", number(1, 1), attribute(2, b"\0"))
+NO_ROUTE, PORT_UNREACHABLE, HOST_UNREACHABLE, ADMIN_PROHIBITED = range(4)
 _DESTINATION_PORT = _payload(2, 2, 2)
 _SOURCE = {
-    Family.INET: _meta(15) + _equals(b"\x02") + _payload(1, 12, 4),
-    Family.INET6: _meta(15) + _equals(b"\x0a") + _payload(1, 8, 16),
+    Family.INET: _meta(15) + equals(b"\x02") + _payload(1, 12, 4),
+    Family.INET6: _meta(15) + equals(b"\x0a") + _payload(1, 8, 16),
 }
+
+
+def reject(reason: int) -> bytes:
+    """The kernel says it in ICMP or ICMPv6, as the packet is."""
+    return _expression("reject", number(1, 2), attribute(2, bytes([reason])))
 
 
 def jump(chain: str) -> bytes:
@@ -186,12 +191,12 @@ def jump(chain: str) -> bytes:
 
 
 def protocol(value: int) -> bytes:
-    return _meta(16) + _equals(bytes([value]))
+    return _meta(16) + equals(bytes([value]))
 
 
 def port_range(low: int, high: int) -> bytes:
     if low == high:
-        return _DESTINATION_PORT + _equals(low.to_bytes(2))
+        return _DESTINATION_PORT + equals(low.to_bytes(2))
     ends = [nest(3 + at, attribute(1, port.to_bytes(2))) for at, port in enumerate((low, high))]
     return _DESTINATION_PORT + _expression("range", number(1, 1), number(2, 0), *ends)
 
@@ -250,6 +255,17 @@ def plain_elements(family: Family, keys: Iterable[bytes]) -> bytes:
     return b"".join([pack(size, 0x8001, key + 4, 0x8001, key, 1, packed) for packed in keys])
 
 
+def only(elements: bytes) -> bytes:
+    """Ask for these elements, instead of all."""
+    return nest(3, elements)
+
+
+def counted_element(key: bytes, timeout: int | None, counter: bytes) -> bytes:
+    """One element that goes on counting from where another left off (`Element.counter`)."""
+    rest = attribute(4, timeout.to_bytes(8)) if timeout is not None else b""
+    return nest(1, nest(1, attribute(1, key)), rest, nest(7, counter) if counter else b"")
+
+
 def intervals(networks: Sequence[Offender]) -> bytes:
     """Pack networks, none of which overlaps another, for a set with the flag INTERVAL."""
     return b"".join(
@@ -280,6 +296,7 @@ class Element(NamedTuple):
     key: bytes
     left: float | None
     counter: bytes
+    end: bool = False
 
     def counted(self) -> tuple[int, int]:
         """Packets and bytes. Read on demand: comparing 100,000 elements needs no counter."""
@@ -290,13 +307,46 @@ class Element(NamedTuple):
 
 
 def read_elements(body: bytes) -> Iterator[Element]:
-    """Read one message of a dump of elements."""
+    """Read one message of a dump of elements. Without a generator for each: there are a hundred thousand."""
+    header = ATTRIBUTE.unpack_from
     for kind, elements in attributes(body):
-        if kind == 3:
-            for _, element in attributes(elements):
-                fields = dict(attributes(element))
-                left = int.from_bytes(fields[5]) / 1000 if 5 in fields else None
-                yield Element(fields[1][4:], left, fields.get(7, b""))
+        if kind != 3:
+            continue
+        at = 0
+        while at < len(elements):
+            end = at + header(elements, at)[0]
+            inner, key, left, counter, last = at + 4, b"", None, b"", False
+            while inner < end:
+                length, what = header(elements, inner)
+                what &= 0x3FFF
+                if what == 1:
+                    key = elements[inner + 8 : inner + length]
+                elif what == 5:
+                    left = int.from_bytes(elements[inner + 4 : inner + length]) / 1000
+                elif what == 7:
+                    counter = elements[inner + 4 : inner + length]
+                elif what == 3:
+                    last = bool(elements[inner + 7] & _INTERVAL_END)
+                inner += (length + 3) & ~3
+            yield Element(key, left, counter, last)
+            at = (end + 3) & ~3
+
+
+def read_intervals(family: Family, elements: Iterable[Element]) -> set[Offender]:
+    """The networks that a set with the flag INTERVAL holds, in as few as they can be said in."""
+    bits = family.bits
+    # Where one ends another may begin.
+    ends = sorted((int.from_bytes(each.key), not each.end) for each in elements)
+    found = set()
+    for at, (first, starts) in enumerate(ends):
+        if not starts:
+            continue
+        low, high = first, ends[at + 1][0] if at + 1 < len(ends) else 1 << bits
+        while low < high:
+            free = min((low & -low or 1 << bits).bit_length(), (high - low).bit_length()) - 1
+            found.add(Offender(family, low.to_bytes(bits // 8), bits - free))
+            low += 1 << free
+    return found
 
 
 def read_name(value: bytes) -> str:

@@ -5,6 +5,7 @@ The ledger is the truth and the kernel its copy. `start` makes the copy right wh
 netlink.py says it.
 """
 
+import contextlib
 import errno
 import os
 from collections import defaultdict
@@ -13,25 +14,25 @@ from typing import TypeVar
 
 from f2b import failpoint
 from f2b.actions import layout, nft
-from f2b.actions.base import JailWall, Operation, Put, Refused, Remove
+from f2b.actions.abilities import Form, probe
+from f2b.actions.base import Disturbance, JailWall, Operation, Put, Refused, Remove
 from f2b.actions.layout import Place, Standing
 from f2b.actions.netlink import (
+    ACK,
     DUMP,
     WORTH_RETRYING,
     KernelError,
     Message,
     Netfilter,
-    attributes,
-    no_nf_tables,
     text,
 )
 from f2b.actions.nft import Element, Kind, Table
+from f2b.actions.standing import MARK, foreign, read_mark, read_standing
 from f2b.actions.watch import Watch
 from f2b.addresses import Offender
-from f2b.errors import ActionError, ForeignWallError
+from f2b.errors import ActionError
 from f2b.model import Ban
 
-_MARK = "f2b "  # and the instance; `nft list` prints it as the comment of the table
 _OPERATIONS = 1000  # a transaction; more are slower, make others wait and burst an attribute
 _TOLERANCE = 1.0
 
@@ -39,36 +40,49 @@ T = TypeVar("T")
 
 
 class Nftables:
-    """Bans in the table `inet TABLE`, in the network namespace of the thread that makes it."""
+    """Bans in the table `inet TABLE`, in the network namespace of the thread that makes it.
+
+    Without `form` the kernel is asked what it can.
+    """
 
     name = "nftables"
 
-    def __init__(self, table: str, hook: str, instance: str, *, takeover: bool = False) -> None:
+    def __init__(
+        self,
+        table: str,
+        hook: str,
+        instance: str,
+        *,
+        takeover: bool = False,
+        form: Form | None = None,
+    ) -> None:
         self._kernel = Netfilter()
         self._watch = Watch(table, self._kernel.port)
         self._name = table
         self._table = Table(table)
         self._hook = layout.HOOKS[hook]
-        self._mark = _MARK + instance
+        self._mark = MARK + instance
         self._takeover = takeover
+        self._known = form
+        self._own: Sequence[Offender] = ()
         self._walls: dict[str, JailWall] = {}
         self._places: set[Place] = set()
 
     def start(
         self, jails: Sequence[JailWall], own: Sequence[Offender], bans: Iterable[Ban], now: float
     ) -> list[Refused]:
-        layout.check(jails)
-        self._walls = {wall.name: wall for wall in jails}
+        self._prepare(jails)
         wanted: dict[Place, dict[bytes, Ban]] = {
             place: {} for name in self._walls for place in layout.host_places(name)
         }
         strangers = []
         for ban in bans:
             if ban.jail not in self._walls:
-                strangers.append(_stranger(Put(ban)))
+                strangers.append(stranger(Put(ban)))
             elif ban.lasts(now):
                 wanted.setdefault(_place(ban), {})[ban.offender.packed] = ban
         self._build(own, wanted, now)
+        self._own = own
         self._places = set(wanted)
         refused = strangers
         for part in _sliced(self._differences(wanted, now)):
@@ -76,19 +90,33 @@ class Nftables:
             failpoint.reach("during-restore")
         return refused
 
+    @property
+    def losses(self) -> Sequence[str]:
+        return self._form.losses()
+
+    @property
+    def _form(self) -> Form:
+        return self._known or Form()
+
     def set_own(self, own: Sequence[Offender]) -> None:
-        sets = layout.allowed_own(own)
-        self._kernel.commit([part for item in sets for part in layout.fill(self._table, item)])
+        if self._form.intervals:
+            sets = layout.allowed_own(own)
+            messages = [part for item in sets for part in layout.fill(self._table, item)]
+        else:
+            jails = list(self._walls.values())
+            messages = [self._table.flush_chain(layout.BASE_CHAIN)]
+            messages += layout.base_rules(self._table, own, jails, self._form)
+        self._kernel.commit(messages)
 
     def dump(self, jails: Sequence[str]) -> Iterator[tuple[str, Offender, float | None]]:
-        if _read_mark(self._kernel, self._name) != self._mark:
+        if read_mark(self._kernel, self._name) != self._mark:
             return
-        standing = _read_standing(self._kernel, self._name)
+        standing = read_standing(self._kernel, self._name)
         for jail in jails:
             for place in layout.places(jail):
                 if place.set_name in standing.sets:
                     for element in self._dump(place):
-                        yield jail, _offender(place, element.key), element.left
+                        yield jail, self._offender(place, element.key), element.left
 
     def apply(self, operations: Sequence[Operation], now: float) -> list[Refused]:
         # A transaction shows as a whole: of several operations on one offender only the last does.
@@ -99,64 +127,86 @@ class Nftables:
             if target.jail in self._walls:
                 last[target.jail, target.offender] = operation
             elif isinstance(operation, Put):
-                refused.append(_stranger(operation))
+                refused.append(stranger(operation))
         for part in _sliced(list(last.values())):
             refused += self._write(part, now)
         return refused
 
     def elements(self, jail: str) -> dict[Offender, Element]:
         """Everything the kernel keeps out for this jail, with what it counted."""
-        return {
-            _offender(place, element.key): element
-            for place in self._places
-            if place.jail == jail
-            for element in self._dump(place)
-        }
+        return dict(self._kept_out(jail))
+
+    def _kept_out(self, jail: str) -> Iterator[tuple[Offender, Element]]:
+        for place in self._places:
+            if place.jail == jail:
+                for element in self._dump(place):
+                    yield self._offender(place, element.key), element
 
     def counters(self, jail: str) -> dict[Offender, tuple[int, int]]:
-        """Packets and bytes that were stopped since each ban was last written."""
-        return {offender: each.counted() for offender, each in self.elements(jail).items()}
+        if not self._form.counters:
+            return {}
+        return {offender: each.counted() for offender, each in self._kept_out(jail)}
 
     def fileno(self) -> int:
         return self._watch.fileno()
 
-    def disturbed(self) -> bool:
-        return self._watch.disturbed()
+    def disturbed(self) -> Disturbance | None:
+        news = self._watch.news()
+        if news is None:
+            return None
+        places = {place.set_name: place for place in self._places}
+        removed = [
+            (places[name].jail, self._offender(places[name], key))
+            for name, key in news.removed
+            if name in places
+        ]
+        return Disturbance(news.who, tuple(removed))
 
     def lift(self) -> None:
-        if _read_mark(self._kernel, self._name) == self._mark:
+        if read_mark(self._kernel, self._name) == self._mark:
             self._kernel.commit([self._table.delete()])
 
     def close(self) -> None:
         self._watch.close()
         self._kernel.close()
 
+    def _prepare(self, jails: Sequence[JailWall]) -> None:
+        layout.check(jails)
+        if self._known is None:
+            self._known = self._probe()
+        self._walls = {wall.name: wall for wall in jails}
+
+    def _probe(self) -> Form:
+        return probe(self._kernel, self._hook)
+
     def _build(
         self, own: Sequence[Offender], wanted: Mapping[Place, Mapping[bytes, Ban]], now: float
     ) -> None:
         """Make the structure in one transaction, whatever stands there now."""
-        mark = _read_mark(self._kernel, self._name)
-        standing = Standing() if mark is None else _read_standing(self._kernel, self._name)
+        mark = read_mark(self._kernel, self._name)
+        standing = Standing() if mark is None else read_standing(self._kernel, self._name)
         messages: list[Message] = []
         if mark is None:
             messages = [self._table.create(self._mark)]
             gone: Collection[str] = ()
         elif mark == self._mark:
-            gone = layout.unlike(standing, {place.set_name: place.kind for place in wanted})
+            gone = layout.unlike(standing, self._kinds(wanted))
         elif self._takeover:
             messages = [self._table.delete(), self._table.create(self._mark)]
             gone = standing.sets.keys()
             standing = Standing()
         else:
-            raise _foreign(self._name, mark)
+            raise foreign(self._name, mark)
         jails = list(self._walls.values())
-        messages += layout.structure(self._table, self._hook, jails, own, wanted, standing)
+        messages += layout.structure(
+            self._table, self._hook, jails, own, wanted, standing, self._form
+        )
         # A set that is made anew under the same name must not be empty for a moment.
         for place, bans in wanted.items():
             if place.set_name in gone:
                 for part in _sliced(list(bans.values())):
-                    timed = nft.timed_elements(place.family, _timeouts(part, now))
-                    messages.append(self._table.add(place.set_name, timed))
+                    elements = self._elements(place, part, now)
+                    messages.append(self._table.add(place.set_name, elements))
         try:
             self._kernel.commit(messages)
         except KernelError as refusal:
@@ -170,15 +220,15 @@ class Nftables:
         missing: list[Ban] = []
         surplus: list[Operation] = []
         for place, bans in wanted.items():
-            held = {element.key: element.left for element in self._dump(place)}
-            surplus += [
-                Remove(place.jail, _offender(place, key)) for key in held if key not in bans
-            ]
-            missing += [
-                ban
-                for key, ban in bans.items()
-                if key not in held or _differs(held[key], ban, now)
-            ]
+            # Not a second table of a hundred thousand elements: what is right is struck out of `bans`.
+            left: dict[bytes, Ban | None] = dict(bans)
+            for element in self._dump(place):
+                key = element.key
+                if key not in left:
+                    surplus.append(Remove(place.jail, self._offender(place, key)))
+                elif (ban := left[key]) and not self._differs(element.left, ban, now):
+                    left[key] = None  # a dump may tell an element twice
+            missing += [ban for ban in left.values() if ban]
         missing.sort(key=lambda ban: ban.start, reverse=True)
         return [*map(Put, missing), *surplus]
 
@@ -240,8 +290,9 @@ class Nftables:
                 puts[place].append(operation.ban)
         messages: list[Message] = []
         for place in puts.keys() - places:
-            messages.append(self._table.set(place.set_name, place.kind))
-            messages += layout.ban_rules(self._table, self._walls[place.jail].settings, place)
+            settings = self._walls[place.jail].settings
+            messages.append(self._table.set(place.set_name, place.kind(self._form)))
+            messages += layout.ban_rules(self._table, settings, place, self._form)
         places.update(puts)
         for place in keys.keys() & places:
             messages += self._replacing(place, keys[place], puts.get(place, ()), now)
@@ -250,84 +301,61 @@ class Nftables:
     def _replacing(
         self, place: Place, keys: Sequence[bytes], bans: Sequence[Ban], now: float
     ) -> list[Message]:
-        """Add, delete, add: right on every kernel, be the element there, expired or missing.
+        """Say what is to be there of these keys, be they there now, expired or missing.
 
-        Kernels before 6.12 ignore the new timeout of an element that is there, and deleting a
-        missing one fails.
+        Deleting a missing element fails, so it is added first. Kernels before 6.12 ignore the new
+        timeout of an element that is there: it is deleted and added, with what it has counted.
         """
-        plain = nft.plain_elements(place.family, keys)
-        messages = [
-            self._table.add(place.set_name, plain),
-            self._table.remove(place.set_name, plain),
-        ]
-        if bans:
-            timed = nft.timed_elements(place.family, _timeouts(bans, now))
-            messages.append(self._table.add(place.set_name, timed))
+        name = place.set_name
+        elements = self._elements(place, bans, now) if bans else b""
+        if not self._form.timeouts or self._form.update:
+            staying = {ban.offender.packed for ban in bans}
+            keys = [key for key in keys if key not in staying]
+        elif self._form.counters and bans:
+            elements = self._counting_on(place, bans, now)
+        messages = [self._table.add(name, elements)] if bans else []
+        if keys:
+            plain = nft.plain_elements(place.family, keys)
+            messages = [self._table.add(name, plain), self._table.remove(name, plain), *messages]
         return messages
 
+    def _elements(self, place: Place, bans: Iterable[Ban], now: float) -> bytes:
+        if self._form.timeouts:
+            return nft.timed_elements(place.family, _timeouts(bans, now))
+        return nft.plain_elements(place.family, [ban.offender.packed for ban in bans])
+
+    def _counting_on(self, place: Place, bans: Iterable[Ban], now: float) -> bytes:
+        """Ask element by element what was counted: of those that are missing there is no answer."""
+        packed = []
+        for key, timeout in _timeouts(bans, now):
+            only = nft.plain_elements(place.family, [key])
+            counter = b""
+            with contextlib.suppress(KernelError):
+                for element in self._ask(place, nft.only(only)):
+                    counter = element.counter
+            packed.append(nft.counted_element(key, timeout, counter))
+        return b"".join(packed)
+
+    def _kinds(self, places: Iterable[Place]) -> dict[str, nft.SetKind]:
+        return {place.set_name: place.kind(self._form) for place in places}
+
+    def _differs(self, left: float | None, ban: Ban, now: float) -> bool:
+        if not self._form.timeouts:
+            return False
+        if left is None or ban.until is None:
+            return left is not ban.until
+        return abs(left - (ban.until - now)) > _TOLERANCE
+
+    def _offender(self, place: Place, key: bytes) -> Offender:
+        return Offender(place.family, key, place.prefix)
+
     def _dump(self, place: Place) -> Iterator[Element]:
-        request = text(1, self._name) + text(2, place.set_name)
-        for body in self._kernel.ask(Kind.GETSETELEM, request, DUMP):
+        return self._ask(place, b"", DUMP)
+
+    def _ask(self, place: Place, only: bytes, flags: int = ACK) -> Iterator[Element]:
+        request = self._table.named + text(2, place.set_name) + only
+        for body in self._kernel.ask(Kind.GETSETELEM, request, flags):
             yield from nft.read_elements(body)
-
-
-def flush_wall(table: str) -> bool:
-    """Take f2b's table down without a daemon. False if there is none, or one of somebody else."""
-    kernel = Netfilter()
-    try:
-        return _remove_table(kernel, table)
-    finally:
-        kernel.close()
-
-
-def _remove_table(kernel: Netfilter, table: str) -> bool:
-    if not (_read_mark(kernel, table) or "").startswith(_MARK):
-        return False
-    kernel.commit([Table(table).delete()])
-    return True
-
-
-def _read_mark(kernel: Netfilter, table: str) -> str | None:
-    """The comment of the table, empty without one; None if there is no table of that name."""
-    try:
-        (body,) = kernel.ask(Kind.GETTABLE, text(1, table))
-    except KernelError as refusal:
-        if refusal.code == errno.ENOENT:
-            return None
-        if refusal.code in {errno.EINVAL, errno.EOPNOTSUPP}:
-            raise no_nf_tables() from refusal
-        raise
-    return nft.read_comment(dict(attributes(body)))
-
-
-def _read_standing(kernel: Netfilter, table: str) -> Standing:
-    chains: dict[str, nft.Hook | None] = {}
-    for body in kernel.ask(Kind.GETCHAIN, text(1, table), DUMP):
-        fields = dict(attributes(body))
-        # Older kernels list the chains of all tables.
-        if nft.read_name(fields[1]) == table:
-            chains[nft.read_name(fields[3])] = nft.read_hook(fields)
-    sets = {}
-    for body in kernel.ask(Kind.GETSET, text(1, table), DUMP):
-        fields = dict(attributes(body))
-        sets[nft.read_name(fields[2])] = nft.read_set(fields)
-    return Standing(
-        chains.get(layout.BASE_CHAIN),
-        frozenset(filter(layout.is_our_chain, chains)),
-        {name: kind for name, kind in sets.items() if layout.is_our_set(name)},
-    )
-
-
-def _foreign(table: str, mark: str) -> ForeignWallError:
-    if mark.startswith(_MARK):
-        whose = f"belongs to another f2b (instance {mark.removeprefix(_MARK)!r})"
-    else:
-        whose = "is not f2b's; fail2ban uses the same name"
-    return ForeignWallError(
-        f"the nftables table inet {table} {whose}",
-        hint="stop its owner and start once with `f2b run --takeover`, "
-        "or set another name with `table =` in f2b.conf",
-    )
 
 
 def _unbuilt(table: str, messages: Sequence[Message], refusal: KernelError) -> ActionError:
@@ -343,7 +371,7 @@ def _unbuilt(table: str, messages: Sequence[Message], refusal: KernelError) -> A
     )
 
 
-def _stranger(put: Put) -> Refused:
+def stranger(put: Put) -> Refused:
     return Refused(put, f"the wall has no jail {put.ban.jail}")
 
 
@@ -351,21 +379,11 @@ def _place(target: Ban | Remove) -> Place:
     return Place(target.jail, target.offender.family, target.offender.prefix)
 
 
-def _offender(place: Place, key: bytes) -> Offender:
-    return Offender(place.family, key, place.prefix)
-
-
 def _timeouts(bans: Iterable[Ban], now: float) -> list[tuple[bytes, int]]:
     return [
         (ban.offender.packed, 0 if ban.until is None else max(1, int((ban.until - now) * 1000)))
         for ban in bans
     ]
-
-
-def _differs(left: float | None, ban: Ban, now: float) -> bool:
-    if left is None or ban.until is None:
-        return left is not ban.until
-    return abs(left - (ban.until - now)) > _TOLERANCE
 
 
 def _sliced(items: Sequence[T]) -> Iterator[Sequence[T]]:

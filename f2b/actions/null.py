@@ -16,6 +16,7 @@ from f2b.model import Ban
 
 class Null:
     name = "null"
+    losses: tuple[str, ...] = ()
 
     def start(
         self, jails: Sequence[JailWall], own: Sequence[Offender], bans: Iterable[Ban], now: float
@@ -34,8 +35,11 @@ class Null:
     def fileno(self) -> int:
         return -1
 
-    def disturbed(self) -> bool:
-        return False
+    def disturbed(self) -> None:
+        pass
+
+    def counters(self, jail: str) -> dict[Offender, tuple[int, int]]:
+        return {}
 
     def lift(self) -> None:
         pass

@@ -89,7 +89,7 @@ def _unban(args: Namespace) -> int:
 
 
 def _flush(args: Namespace) -> int:
-    from f2b.actions.nftables import flush_wall  # noqa: PLC0415 - netlink costs the other commands too much
+    from f2b.actions.standing import flush_wall  # noqa: PLC0415 - netlink costs the other commands too much
 
     try:
         ask(_socket(args), protocol.Ping())

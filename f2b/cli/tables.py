@@ -55,7 +55,8 @@ def banned(rows: dict[str, list[BanRow]], now: float) -> Table:
 
 
 def status(answer: DaemonStatus, now: float) -> Table:
-    degraded = "".join(f"\ndegraded: {why}" for why in answer["degraded"])
+    degraded = "".join(f"\nthe kernel has {loss}" for loss in answer["reduced"])
+    degraded += "".join(f"\ndegraded: {why}" for why in answer["degraded"])
     counted = ", ".join(
         f"{name.replace('_', ' ')} {number}"
         for name, number in answer["counters"].items()
@@ -89,7 +90,14 @@ def jail(answer: JailStatus, now: float) -> Table:
         f"banned {answer['banned']} (ever {answer['banned_total']}), {_state(answer)}"
         f"{_slow_lane(answer['slow_lane'])}"
     )
-    return Table(title, _BAN_HEADS, [_ban_cells(row, now) for row in answer["bans"]], _NUMERIC)
+    bans = answer["bans"]
+    cells = [_ban_cells(row, now) for row in bans]
+    if not any("packets" in row for row in bans):
+        return Table(title, _BAN_HEADS, cells, _NUMERIC)
+    *heads, last = _BAN_HEADS
+    stopped = ([str(row.get(name, "")) for name in ("packets", "bytes")] for row in bans)
+    counted = [(*cell[:-1], *each, cell[-1]) for cell, each in zip(cells, stopped, strict=True)]
+    return Table(title, (*heads, "PACKETS", "BYTES", last), counted, _NUMERIC)
 
 
 def _slow_lane(row: SlowLaneRow) -> str:
@@ -109,7 +117,7 @@ def clock(stamp: float) -> str:
 
 
 _BAN_HEADS = ("BANNED", "SINCE", "ENDS IN", "OFFENCE", "FAILURES", "BY", "WALL")
-_NUMERIC = frozenset({"OFFENCE", "FAILURES"})
+_NUMERIC = frozenset({"OFFENCE", "FAILURES", "PACKETS", "BYTES"})
 
 
 def _ban_cells(row: BanRow, now: float) -> tuple[str, ...]:

@@ -77,7 +77,11 @@ class Blocktype(StrEnum):
     """What the kernel does with a banned offender's packets."""
 
     DROP = "drop"
-    REJECT = "reject"
+    REJECT = "reject"  # port unreachable
+    RESET = "tcp-reset"  # TCP is reset, everything else as with REJECT
+    NO_ROUTE = "no-route"
+    HOST = "host-unreachable"
+    PROHIBITED = "admin-prohibited"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +145,13 @@ class Latency(StrEnum):
     QUIET = "quiet"
 
 
+class Heal(StrEnum):
+    """What is put back when somebody else took it out of the wall."""
+
+    ALL = "all"
+    STRUCTURE = "structure"  # all but single elements
+
+
 class OnStop(StrEnum):
     """What a stopping daemon does with its bans."""
 
@@ -161,6 +172,8 @@ class DaemonSettings:
     logtarget: str = "auto"  # auto | journal | stderr
     table: str = "f2b-table"
     hook: str = "prerouting"  # prerouting | input
+    nft_plain: bool = False
+    heal: Heal = Heal.ALL
     onstop: OnStop = OnStop.KEEP
     read_groups: tuple[str, ...] = ("f2b",)
     change_groups: tuple[str, ...] = ()

@@ -7,7 +7,16 @@ from enum import StrEnum
 
 from f2b.config import asking, formula, spec, values
 from f2b.config.ports import ports, protocols
-from f2b.config.settings import Blocktype, Counting, Feed, Latency, OnStop, Reading, UseDns
+from f2b.config.settings import (
+    Blocktype,
+    Counting,
+    Feed,
+    Heal,
+    Latency,
+    OnStop,
+    Reading,
+    UseDns,
+)
 from f2b.errors import ConfigError
 
 
@@ -37,12 +46,36 @@ class Setting:
 
 
 _LEVELS = ("CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG")
+_REASONS = {
+    "port-unreachable": "reject",
+    "tcp-reset": "tcp-reset",
+    "reset": "tcp-reset",
+    "no-route": "no-route",
+    "net-unreachable": "no-route",
+    "host-unreachable": "host-unreachable",
+    "addr-unreachable": "host-unreachable",
+    "admin-prohibited": "admin-prohibited",
+    "adm-prohibited": "admin-prohibited",
+}
 _FAIL2BAN_LEVELS = {"MSG": "INFO", "TRACEDEBUG": "DEBUG", "HEAVYDEBUG": "DEBUG"}
 
 
 def blocktype(text: str) -> Blocktype | None:
-    """fail2ban's spellings count too, such as ``REJECT --reject-with icmp-port-unreachable``."""
-    return values.choice(Blocktype)(text.partition(" ")[0]) if text else None
+    """The spellings of nft and iptables count too: ``REJECT --reject-with icmp-port-unreachable``.
+
+    A reason is the same for IPv4 and IPv6, whatever family it is written for.
+    """
+    if not text:
+        return None
+    verdict, *rest = text.lower().split()
+    reason = rest[-1] if rest else ""
+    for prefix in ("icmp-", "icmp6-", "icmpx-"):
+        reason = reason.removeprefix(prefix)
+    if verdict == "reject" and reason:
+        verdict = _REASONS.get(reason, reason)
+    if verdict not in {"drop", "reject", *_REASONS.values()}:
+        raise values.needs("drop or reject", text)
+    return Blocktype(verdict)
 
 
 def source(text: str) -> Feed:
@@ -112,6 +145,16 @@ _DAEMON = (
         "hook", Where.DAEMON, values.word("prerouting", "input"), "prerouting",
         "where packets are stopped: prerouting (forwarded ones too, so also those to containers) "
         "or input", restart=True,
+    ),
+    Setting(
+        "nft_plain", Where.DAEMON, values.boolean, "no",
+        "sets without timeouts and counters, hosts and networks in one, as fail2ban writes them",
+        restart=True,
+    ),
+    Setting(
+        "heal", Where.DAEMON, values.choice(Heal), "all",
+        "what is put back when others remove it: all, or structure (not a single element)",
+        restart=True,
     ),
     Setting(
         "onstop", Where.DAEMON, values.choice(OnStop), "keep",
@@ -218,7 +261,8 @@ _JAIL = (
     Setting("protocol", Where.JAIL, protocols, "tcp", "tcp, udp, tcp,udp or all"),
     Setting(
         "blocktype", Where.JAIL, blocktype, "",
-        "drop or reject; without it nftables drops, and fail2ban's action names reject",
+        "drop, reject, or reject with a reason (tcp-reset, no-route, host-unreachable, "
+        "admin-prohibited); without it nftables drops, and fail2ban's action names reject",
     ),
     *(
         Setting(name, Where.JAIL, None, text, "a text for action to refer to")

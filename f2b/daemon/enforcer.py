@@ -8,16 +8,25 @@ start the wall again with all bans in force.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
-from f2b.actions.base import Backend, JailWall, Operation, Put, Refused, Remove
+from f2b.actions.base import Backend, Disturbance, JailWall, Operation, Put, Refused, Remove
 from f2b.addresses import Offender
+from f2b.config.settings import Heal
 from f2b.errors import ActionError
 from f2b.model import Ban, Banned, Decision, Lifted, Prolonged
 
 BACKOFF = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Seconds until the next try, after the first, second, ... failure in a row."""
+
+SLICE = 2000
+"""Changes that are carried out at a time: the loop must not be blocked by their number."""
+
+RETRY = 60.0
+"""Seconds until what the kernel refused is tried again."""
 
 SETTLE = 0.05
 """Seconds from the first change by somebody else to its repair: a ruleset is loaded in many changes."""
@@ -36,7 +45,10 @@ class Wall(NamedTuple):
 
 
 class Enforcer:
-    """`unenforced` holds the bans that the kernel does not hold yet or refused, with the reason."""
+    """`unenforced` holds the bans that the kernel does not hold yet or refused, with the reason.
+
+    `refused` are those that it refused. `failing` says what does not work at the moment.
+    """
 
     def __init__(
         self,
@@ -45,7 +57,9 @@ class Enforcer:
         in_force: Callable[[Key], Ban | None],
         clock: Callable[[], float],
         complain: Callable[[str], None],
+        heal: Heal = Heal.ALL,
     ) -> None:
+        self._heal = heal
         self._backend = backend
         self._wall = wall
         self._in_force = in_force
@@ -58,13 +72,38 @@ class Enforcer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._repair: asyncio.TimerHandle | None = None
+        self._others: dict[str, None] = {}
+        self._calling = asyncio.Lock()
         self._limit = _Limit()
         self.unenforced: dict[Key, str] = {}
+        self.refused: set[Key] = set()
+        self._retry: asyncio.TimerHandle | None = None
         self.failing: str | None = None
+        self._battle = ""
 
     @property
     def name(self) -> str:
         return self._backend.name
+
+    @property
+    def losses(self) -> Sequence[str]:
+        return self._backend.losses
+
+    @property
+    def embattled(self) -> str | None:
+        """Who changes the wall so often that it is not put right at once any more."""
+        return self._battle if time.monotonic() < self._limit.slow_until else None
+
+    async def counters(self, jail: str, timeout: float) -> Mapping[Offender, tuple[int, int]]:
+        """Packets and bytes that every ban of the jail has stopped; nothing if the wall is too busy to say."""
+        with contextlib.suppress(TimeoutError, ActionError):
+            async with asyncio.timeout(timeout):
+                await self._calling.acquire()
+            try:
+                return await asyncio.to_thread(self._backend.counters, jail)
+            finally:
+                self._calling.release()
+        return {}
 
     def submit(self, decisions: Sequence[Decision]) -> None:
         """Queue what a batch of decisions changes at the wall."""
@@ -76,6 +115,7 @@ class Enforcer:
                 case Lifted(ban):
                     key = ban.jail, ban.offender
                     self.unenforced.pop(key, None)
+                    self.refused.discard(key)
                 case _:
                     continue
             self._changed[key] = None
@@ -92,8 +132,9 @@ class Enforcer:
             loop.add_reader(self._backend.fileno(), self._disturbed, loop)
 
     def unwatch(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._repair is not None:
-            self._repair.cancel()
+        for timer in (self._repair, self._retry):
+            if timer is not None:
+                timer.cancel()
         if self._backend.fileno() >= 0:
             loop.remove_reader(self._backend.fileno())
 
@@ -114,10 +155,15 @@ class Enforcer:
         wall = self._wall()
         self._rebuild, self._own = False, None
         self._changed.clear()
-        refused = await asyncio.to_thread(
-            self._backend.start, wall.jails, wall.own, wall.bans, self._clock()
-        )
-        self._account([Put(ban) for ban in wall.bans], refused)
+        async with self._calling:
+            refused = await asyncio.to_thread(
+                self._backend.start, wall.jails, wall.own, wall.bans, self._clock()
+            )
+        # Not ban by ban: there may be a hundred thousand, and few or none that were not enforced.
+        waiting = [key for key in self.unenforced if key not in self._changed]
+        told = {key: self.unenforced.pop(key) for key in waiting}
+        self.refused.clear()
+        self._note(refused, told)
 
     async def run(self) -> None:
         """Carry out what is submitted, until cancelled."""
@@ -150,15 +196,47 @@ class Enforcer:
         self._backend.close()
 
     def _disturbed(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._backend.disturbed() or self._repair is not None:
+        disturbance = self._backend.disturbed()
+        if disturbance is None:
             return
-        self._repair = loop.call_later(self._limit.delay(loop.time()), self._repair_now)
+        who = disturbance.who or "somebody"
+        left_out = self._tell_removed(disturbance, who)
+        if left_out and self._heal is Heal.STRUCTURE:
+            return
+        if not left_out:
+            self._others[who] = None
+        if self._repair is not None:
+            return
+        known = self.embattled is not None
+        delay = self._limit.delay(loop.time())
+        self._repair = loop.call_later(delay, self._repair_now)
+        if delay > SETTLE and not known:
+            self._battle = f"{who} changes the wall again and again; it is put right once a minute"
+            self._complain(f"{self.name}: {self._battle}")
+
+    def _tell_removed(self, disturbance: Disturbance, who: str) -> bool:
+        """Explain what becomes of bans that somebody took out by hand. False: it was not only that."""
+        removed = [key for key in disturbance.removed if self._in_force(key)]
+        for jail, offender in removed:
+            if self._heal is Heal.STRUCTURE:
+                self.unenforced[jail, offender] = f"{who} removed it from the wall"
+                fate = "and heal = structure leaves it out"
+            else:
+                fate = "and it is put back"
+            self._complain(
+                f"{self.name}: {who} removed {offender} of jail {jail} from the wall, {fate}: "
+                f"use f2b unban {offender} to end a ban"
+            )
+        return bool(removed)
 
     def _repair_now(self) -> None:
         self._repair = None
-        self._complain(
-            f"{self.name}: somebody changed the wall; it is compared with the bans and put right"
-        )
+        if self._others:
+            who = " and ".join(self._others)
+            self._complain(
+                f"{self.name}: {who} changed the wall; it is compared with the bans and put right"
+            )
+        self._others.clear()
         self.rebuild()
 
     async def _work(self) -> None:
@@ -167,11 +245,17 @@ class Enforcer:
                 await self.start()
             elif self._own is not None:
                 own, self._own = self._own, None
-                await asyncio.to_thread(self._backend.set_own, own)
+                async with self._calling:
+                    await asyncio.to_thread(self._backend.set_own, own)
             elif self._changed:
-                operations = [self._operation(key) for key in self._changed]
-                self._changed.clear()
-                refused = await asyncio.to_thread(self._backend.apply, operations, self._clock())
+                keys = list(islice(self._changed, SLICE))
+                for key in keys:
+                    del self._changed[key]
+                operations = [self._operation(key) for key in keys]
+                async with self._calling:
+                    refused = await asyncio.to_thread(
+                        self._backend.apply, operations, self._clock()
+                    )
                 self._account(operations, refused)
             else:
                 self._idle.set()
@@ -182,14 +266,30 @@ class Enforcer:
         return Put(ban) if ban else Remove(*key)
 
     def _account(self, operations: Sequence[Operation], refused: Sequence[Refused]) -> None:
+        told: dict[Key, str] = {}
         for operation in operations:
             if (key := _key(operation)) not in self._changed:
-                self.unenforced.pop(key, None)
+                told[key] = self.unenforced.pop(key, "")
+                self.refused.discard(key)
+        self._note(refused, told)
+
+    def _note(self, refused: Sequence[Refused], told: Mapping[Key, str]) -> None:
+        """Complain of what is new, and try it all again later."""
         for operation, why in ((r.operation, r.why) for r in refused):
             jail, offender = key = _key(operation)
-            self._complain(f"{self.name} refused {offender} of jail {jail}: {why}")
+            if told.get(key) != why:
+                self._complain(f"{self.name} refused {offender} of jail {jail}: {why}")
             if isinstance(operation, Put):
                 self.unenforced[key] = why
+                self.refused.add(key)
+        if self.refused and self._retry is None:
+            self._retry = asyncio.get_running_loop().call_later(RETRY, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        if self.refused:
+            self._changed.update(dict.fromkeys(self.refused))
+            self._kick()
 
     def _kick(self) -> None:
         self._idle.clear()
@@ -201,13 +301,13 @@ class _Limit:
 
     def __init__(self) -> None:
         self._repairs: list[float] = []
-        self._slow_until = 0.0
+        self.slow_until = 0.0
 
     def delay(self, now: float) -> float:
         self._repairs = [at for at in self._repairs if now - at < REPAIRS_WITHIN]
         self._repairs.append(now)
-        if len(self._repairs) > REPAIRS or now < self._slow_until:
-            self._slow_until = now + 2 * PAUSE
+        if len(self._repairs) > REPAIRS or now < self.slow_until:
+            self.slow_until = now + 2 * PAUSE
             return PAUSE
         return SETTLE
 

@@ -46,6 +46,15 @@ class Health:
             found.append(f"journal: {reader.trouble}")
         if self._enforcer.failing:
             found.append(f"{self._enforcer.name}: {self._enforcer.failing}")
+        if self._enforcer.refused:
+            jail, offender = key = min(self._enforcer.refused)
+            why = self._enforcer.unenforced.get(key, "")
+            number = len(self._enforcer.refused)
+            found.append(
+                f"{self._enforcer.name}: {number} not enforced, as {offender} of jail {jail}: {why}"
+            )
+        if self._enforcer.embattled:
+            found.append(f"{self._enforcer.name}: {self._enforcer.embattled}")
         broken = (jail for jail in self._engine.jails.values() if jail.broken)
         found += [f"jail {jail.name}: {jail.broken}" for jail in broken]
         return found + [
@@ -82,6 +91,7 @@ class Health:
             journal=settings.journal,
             position=position.time if position.cursor else None,
             backend=self._enforcer.name,
+            reduced=list(self._enforcer.losses),
             degraded=self.degraded(reader),
             counters=counters,
             progress=self._catch_ups.progress,

@@ -12,6 +12,7 @@ from f2b.actions.base import Backend
 from f2b.actions.loader import backend
 from f2b.config.load import load
 from f2b.config.problems import ConfigErrors, Severity
+from f2b.daemon import garbage
 from f2b.daemon.events import Events, Level
 from f2b.daemon.notify import Notifier
 from f2b.daemon.reload import remember
@@ -47,6 +48,7 @@ def run(directory: Path, *, takeover: bool) -> int:
 
 
 async def _serve(parts: Parts) -> None:
+    garbage.search_once()
     await Service(parts).run()
 
 

@@ -46,7 +46,9 @@ def jail_status(jail: Jail, row: JailRow, bans: list[BanRow], slow: SlowLaneRow)
     )
 
 
-def ban_rows(bans: Iterable[Ban], unenforced: Unenforced) -> list[BanRow]:
+def ban_rows(
+    bans: Iterable[Ban], unenforced: Unenforced, counters: Mapping[Offender, tuple[int, int]]
+) -> list[BanRow]:
     """Sorted by offender; in slices, because a sort lets no other thread run until it is through."""
     rows = []
     slices = iter(bans)
@@ -64,6 +66,8 @@ def ban_rows(bans: Iterable[Ban], unenforced: Unenforced) -> list[BanRow]:
         if why := unenforced.get((ban.jail, ban.offender)):
             row["enforced"] = False
             row["why"] = why
+        if counted := counters.get(ban.offender):
+            row["packets"], row["bytes"] = counted
         rows.append(row)
     return rows
 
@@ -80,6 +84,7 @@ def daemon_status(  # noqa: PLR0913
     journal: str,
     position: float | None,
     backend: str,
+    reduced: list[str],
     degraded: list[str],
     counters: dict[str, int],
     progress: Mapping[str, float],
@@ -92,6 +97,7 @@ def daemon_status(  # noqa: PLR0913
         entries=engine.entries,
         position=position,
         backend=backend,
+        reduced=reduced,
         degraded=degraded,
         counters=counters,
         jails=[jail_row(jail, now, progress.get(jail.name)) for jail in engine.jails.values()],

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 from f2b import __version__, addresses, protocol, times
@@ -18,6 +18,8 @@ from f2b.protocol import BanRow, DaemonStatus, JailStatus, Request, SlowLaneRow
 
 PATIENCE = 2.0
 """Seconds that an answer waits for the kernel."""
+
+NOT_COUNTED: Mapping[Offender, tuple[int, int]] = {}
 
 CarryOut = Callable[[Sequence[Decision]], Awaitable[None]]
 
@@ -66,16 +68,19 @@ class Desk:
     async def _jail_status(self, name: str) -> JailStatus:
         jail = self._engine.jail(name)
         row = report.jail_row(jail, self._clock(), self._progress.get(name))
-        bans = await asyncio.to_thread(self._rows, tuple(jail.ledger))
+        counters = await self._enforcer.counters(name, PATIENCE)
+        bans = await asyncio.to_thread(self._rows, tuple(jail.ledger), counters)
         return report.jail_status(jail, row, bans, self._slow(name))
 
     async def _banned(self) -> dict[str, list[BanRow]]:
         bans = {jail.name: tuple(jail.ledger) for jail in self._engine.jails.values()}
         return {name: await asyncio.to_thread(self._rows, ledger) for name, ledger in bans.items()}
 
-    def _rows(self, bans: Sequence[Ban]) -> list[BanRow]:
+    def _rows(
+        self, bans: Sequence[Ban], counters: Mapping[Offender, tuple[int, int]] = NOT_COUNTED
+    ) -> list[BanRow]:
         """Of a hundred thousand bans this takes a second: not for the loop's thread."""
-        return report.ban_rows(bans, self._enforcer.unenforced)
+        return report.ban_rows(bans, self._enforcer.unenforced, counters)
 
     async def _ban(self, request: protocol.Ban) -> Any:
         jail = self._engine.jail(request.jail)

@@ -17,7 +17,7 @@ from f2b import __version__
 from f2b.actions.base import Backend
 from f2b.config.load import Config
 from f2b.config.settings import Latency, OnStop
-from f2b.daemon import reload, wall
+from f2b.daemon import garbage, reload, wall
 from f2b.daemon.catchup import CatchUps
 from f2b.daemon.control import Control
 from f2b.daemon.enforcer import Enforcer
@@ -82,6 +82,7 @@ class Service:
             lambda key: wall.in_force(self._engine, key),
             time.time,
             parts.events.error,
+            parts.config.daemon.heal,
         )
         self._position = Position(None, 0.0)
         self._holds = Holds()
@@ -139,6 +140,8 @@ class Service:
             await self._exempt.start()
             await self._enforcer.start()
             built = True
+            for loss in self._enforcer.losses:
+                self._events.warning(f"{self._enforcer.name}: {loss}")
             self._enforcer.watch(loop)
             self._spawn(self._enforcer.run())
             self._spawn(self._exempt.run())
@@ -346,6 +349,7 @@ class Service:
         # From here to the next await nothing can fail and nobody else runs: the old jails become the new ones.
         decisions = prepared.swap(self._engine, time.time()) + self._exempt.renew()
         self._config = prepared.config
+        garbage.search_again()
         self._events.threshold = Level[prepared.config.daemon.loglevel]
         self._enforcer.rebuild()
         await self._carry_out(decisions)

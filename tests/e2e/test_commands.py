@@ -231,7 +231,8 @@ def test_every_command_speaks_json(daemon: Daemon, journal: Journal) -> None:
     assert status["degraded"] == []
     assert status["backend"] == "nftables"
     assert [each["name"] for each in status["jails"]] == ["sshd", "custom"]
-    assert asked(daemon, "status", "sshd")["bans"] == [row]
+    counted = {**row, "packets": 0, "bytes": 0}
+    assert asked(daemon, "status", "sshd")["bans"] == [counted]
     assert asked(daemon, "ban", TWO) == {
         "jail": "custom",
         "banned": [TWO],

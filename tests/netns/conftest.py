@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from f2b.actions.abilities import Form
 from f2b.actions.nftables import Nftables
 from tests.support.netns import Namespace, link
 from tests.support.processes import end, mortal, wait_until
@@ -91,10 +92,16 @@ class Lab:
             yield receiver
 
     def wall(
-        self, instance: str = "1a2b3c4d", hook: str = "prerouting", *, takeover: bool = False
+        self,
+        instance: str = "1a2b3c4d",
+        hook: str = "prerouting",
+        *,
+        takeover: bool = False,
+        form: Form | None = None,
+        table: str = TABLE,
     ) -> Nftables:
         with self.server.inside():
-            return Nftables(TABLE, hook, instance, takeover=takeover)
+            return Nftables(table, hook, instance, takeover=takeover, form=form)
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,39 @@ def test_network_ban_ends_at_its_edge(
     assert lab.gets_through(outside)
 
 
+@pytest.mark.parametrize(
+    ("nested", "inside"),
+    [
+        # Each with an address that it is the narrowest to cover.
+        (
+            ("203.0.113.0/24", "203.0.113.0/25", "203.0.113.7"),
+            ("203.0.113.200", "203.0.113.9", "203.0.113.7"),
+        ),
+        (
+            ("2001:db8:2::/48", "2001:db8:2::/64", "2001:db8:2::7"),
+            ("2001:db8:2:1::7", "2001:db8:2::9", "2001:db8:2::7"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_overlapping_networks_are_lifted_exactly(
+    lab: Lab,
+    wall: Nftables,
+    nested: tuple[str, ...],
+    inside: tuple[str, ...],
+    order: tuple[int, ...],
+) -> None:
+    wall.start([jail()], [], [], NOW)
+    wall.apply([put(network, None) for network in nested], NOW)
+    left = {0, 1, 2}
+    for lifted in order:
+        wall.apply([remove(nested[lifted])], NOW)
+        left.discard(lifted)
+        for number, address in enumerate(inside):
+            stopped = any(wider <= number for wider in left)
+            assert lab.gets_through(address, timeout=0.2) is not stopped
+
+
 @NETWORKS
 def test_ignored_address_inside_a_banned_network_gets_through(
     lab: Lab, wall: Nftables, network: str, inside: str, outside: str

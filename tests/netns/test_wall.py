@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from f2b.actions.nftables import Nftables, flush_wall
+from f2b.actions.nftables import Nftables
+from f2b.actions.standing import flush_wall
 from f2b.addresses import parse
 from f2b.config.settings import Blocktype
 from f2b.errors import ActionError, ForeignWallError

@@ -1,8 +1,12 @@
 """What the backend hears of others, and of itself."""
 
+import re
+
 import pytest
 
+from f2b.actions.base import Disturbance
 from f2b.actions.nftables import Nftables
+from f2b.addresses import parse
 from tests.netns.conftest import TABLE, Lab
 from tests.netns.values import NOW, jail, put, remove
 
@@ -19,6 +23,25 @@ def test_own_changes_are_no_news(started: Nftables) -> None:
     started.apply([put("203.0.113.2"), put("2001:db8:1::/64"), remove("203.0.113.1")], NOW)
     started.start([jail("dovecot")], [], [], NOW)
     assert not started.disturbed()
+
+
+@pytest.mark.parametrize(
+    ("change", "removed"),
+    [
+        ("delete element inet f2b-table addr-set-sshd { 203.0.113.1 }", "203.0.113.1"),
+        ("delete element inet f2b-table addr6-set-sshd-64 { 2001:db8:1:: }", "2001:db8:1::/64"),
+        ("flush set inet f2b-table addr-set-sshd", None),
+        ("flush chain inet f2b-table jail-sshd", None),
+        ("add element inet f2b-table addr-set-sshd { 203.0.113.9 timeout 1h }", None),
+    ],
+)
+def test_who_changed_what(lab: Lab, started: Nftables, change: str, removed: str | None) -> None:
+    started.apply([put("203.0.113.2"), put("2001:db8:1::/64")], NOW)
+    lab.server.run(["nft", "-f", "-"], stdin=change)
+    disturbance = started.disturbed()
+    assert disturbance is not None
+    assert re.fullmatch(r"nft \(process \d+\)", disturbance.who)
+    assert disturbance.removed == ((("sshd", parse(removed)),) if removed else ())
 
 
 def test_other_tables_are_no_news(lab: Lab, started: Nftables) -> None:
@@ -63,5 +86,5 @@ def test_overflow_of_the_socket_is_a_reason_to_look(lab: Lab, started: Nftables)
         lab.nft("add", "element", "inet", "others", "s", f"{{ {elements} }}")
         lab.nft("delete", "table", "inet", "others")
     heard = [started.disturbed() for _ in range(2000)]
-    assert True in heard
-    assert not heard[-1]
+    assert Disturbance() in heard
+    assert heard[-1] is None

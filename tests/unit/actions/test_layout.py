@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from f2b.actions import layout
+from f2b.actions.abilities import Form
 from f2b.actions.base import JailWall
 from f2b.actions.layout import Place, Standing
 from f2b.actions.nft import Hook, Kind, Table
@@ -67,9 +68,9 @@ def test_rules_go_before_what_they_name_and_sets_come_before_rules() -> None:
     standing = Standing(
         Hook(1, -1),
         frozenset({"f2b-chain", "jail-gone"}),
-        {"addr-set-gone": places[0].kind, "addr-set-sshd": places[1].kind},
+        {"addr-set-gone": places[0].kind(Form()), "addr-set-sshd": places[1].kind(Form())},
     )
-    messages = layout.structure(Table("t"), hook, [jail("sshd")], [], places, standing)
+    messages = layout.structure(Table("t"), hook, [jail("sshd")], [], places, standing, Form())
     kinds = [message.kind for message in messages]
     order = [Kind.DELRULE, Kind.DELCHAIN, Kind.DELSET, Kind.NEWCHAIN, Kind.NEWSET, Kind.NEWRULE]
     firsts = [kinds.index(kind) for kind in order]

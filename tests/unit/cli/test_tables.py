@@ -25,7 +25,7 @@ ROW = JailRow(
 )  # fmt: skip
 STATUS = DaemonStatus(
     version="1.0", pid=1, since=NOW - 3725, journal="system", entries=5, position=NOW,
-    backend="nftables", degraded=[], counters={"clipped": 0},
+    backend="nftables", reduced=[], degraded=[], counters={"clipped": 0},
     jails=[
         ROW,
         JailRow(**{**ROW, "name": "postfix", "catching_up": 0.634}),
@@ -87,6 +87,21 @@ def test_status_names_what_does_not_work() -> None:
     answer = DaemonStatus(**{**STATUS, "degraded": ["store: full", "jail bad: x"]})
     lines = tables.plain(tables.status(answer, NOW)).splitlines()
     assert lines[1:3] == ["degraded: store: full", "degraded: jail bad: x"]
+
+
+def test_status_names_what_the_kernel_lacks() -> None:
+    answer = DaemonStatus(**{**STATUS, "reduced": ["no counters in sets: nothing is counted"]})
+    lines = tables.plain(tables.status(answer, NOW)).splitlines()
+    assert lines[1] == "the kernel has no counters in sets: nothing is counted"
+
+
+def test_a_jail_whose_bans_count_what_they_stop() -> None:
+    counting = BanRow(**{**BAN, "packets": 12, "bytes": 720})
+    answer = JailStatus(**{**JAIL, "bans": [counting, FOR_EVER]})
+    heads, counted, other = tables.plain(tables.jail(answer, NOW)).splitlines()[4:]
+    assert heads.endswith("  BY       PACKETS  BYTES  WALL")
+    assert counted.endswith("  counted       12    720  enforced")
+    assert other.endswith("  hand                     NOT ENFORCED: no room")
 
 
 def test_a_clock_that_went_back_makes_no_negative_uptime() -> None:

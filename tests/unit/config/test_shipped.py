@@ -94,7 +94,7 @@ def test_what_is_written_out_in_f2b_conf_are_the_defaults(etc: Path) -> None:
     write(etc, {"f2b.local": "[Definition]\n" + "\n".join(line for line in lines if " =" in line)})
     assert load(etc).daemon == DaemonSettings()
     assert load(etc).problems == ()
-    assert sum(" =" in line for line in lines) == 12
+    assert sum(" =" in line for line in lines) == 14
 
 
 def test_the_jails_of_docker_mailserver(etc: Path) -> None:

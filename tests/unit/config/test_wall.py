@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from f2b.config import table
 from f2b.config.settings import Blocktype, WallSettings
+from f2b.errors import ConfigError
 from tests.unit.config.tree import problems, sshd
 
 OURS = WallSettings()
@@ -84,6 +86,34 @@ def test_a_blocktype_for_all_nftables_actions_counts(
 ) -> None:
     files = {"action.d/nftables-common.local": "[Init]\nblocktype = drop\n"}
     assert sshd(tmp_path, options, files).wall.blocktype is blocktype
+
+
+@pytest.mark.parametrize(
+    ("text", "blocktype"),
+    [
+        ("reject", Blocktype.REJECT),
+        ("REJECT --reject-with icmp-port-unreachable", Blocktype.REJECT),
+        ("REJECT --reject-with tcp-reset", Blocktype.RESET),
+        ("reject with tcp reset", Blocktype.RESET),
+        ("tcp-reset", Blocktype.RESET),
+        ("reject with icmp type host-unreachable", Blocktype.HOST),
+        ("REJECT --reject-with icmp6-addr-unreachable", Blocktype.HOST),
+        ("reject with icmpx admin-prohibited", Blocktype.PROHIBITED),
+        ("REJECT --reject-with icmp6-adm-prohibited", Blocktype.PROHIBITED),
+        ("reject with icmpv6 no-route", Blocktype.NO_ROUTE),
+        ("REJECT --reject-with icmp-net-unreachable", Blocktype.NO_ROUTE),
+        ("host-unreachable", Blocktype.HOST),
+        ("DROP", Blocktype.DROP),
+    ],
+)
+def test_reasons_in_every_spelling(tmp_path: Path, text: str, blocktype: Blocktype) -> None:
+    assert sshd(tmp_path, f"blocktype = {text}", {}).wall.blocktype is blocktype
+
+
+@pytest.mark.parametrize("text", ["refuse", "reject with love", "drop-it now", "port-unreachable"])
+def test_no_reason_at_all(text: str) -> None:
+    with pytest.raises(ConfigError, match="drop or reject"):
+        table.blocktype(text)
 
 
 def test_a_wrong_blocktype_for_all_actions_names_its_file(tmp_path: Path) -> None:

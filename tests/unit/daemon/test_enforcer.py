@@ -1,8 +1,6 @@
 """The wall follows the ledger, whatever happens in between."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import pytest
 
@@ -10,7 +8,7 @@ from f2b.addresses import parse
 from f2b.daemon import enforcer as module
 from f2b.errors import ActionError, NotPermittedError
 from f2b.model import Ban, Banned, Forgiven
-from tests.unit.daemon.wall import World, until
+from tests.unit.daemon.wall import World, at_work, until
 
 A, B, C = parse("192.0.2.1"), parse("192.0.2.2"), parse("2001:db8::/64")
 
@@ -18,23 +16,6 @@ A, B, C = parse("192.0.2.1"), parse("192.0.2.2"), parse("2001:db8::/64")
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BACKOFF", (0.02,))
-
-
-def at_work(body: Callable[[World], Awaitable[None]]) -> World:
-    async def together() -> World:
-        world = World()
-        task = asyncio.create_task(world.enforcer.run())
-        try:
-            await asyncio.wait_for(body(world), 10)
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError, NotPermittedError):
-                await task
-            world.enforcer.unwatch(asyncio.get_running_loop())
-            world.enforcer.close()
-        return world
-
-    return asyncio.run(together())
 
 
 def test_a_ban_reaches_the_kernel() -> None:
@@ -323,53 +304,6 @@ def test_own_addresses_are_not_lost_when_that_fails() -> None:
         await until(lambda: world.kernel.own == [B])
 
     at_work(body)
-
-
-# --- the wall is watched ---
-
-
-def test_what_others_flush_is_put_up_again() -> None:
-    async def body(world: World) -> None:
-        world.enforcer.watch(asyncio.get_running_loop())
-        world.ban(A)
-        await world.settled()
-        world.kernel.disturb()
-        await until(lambda: world.held == {A})
-
-    (said,) = at_work(body).said
-    assert said.startswith("kernel: somebody changed the wall; ")
-
-
-def test_a_ruleset_that_is_loaded_in_many_changes_is_one_repair() -> None:
-    async def body(world: World) -> None:
-        world.enforcer.watch(asyncio.get_running_loop())
-        for _ in range(10):
-            world.kernel.disturb()
-            await asyncio.sleep(0.001)
-        await until(lambda: "start" in world.kernel.calls)
-        await world.settled()
-
-    assert at_work(body).kernel.calls == ["start", "close"]
-
-
-def test_repairs_slow_down_against_somebody_who_goes_on() -> None:
-    limit = module._Limit()
-    delays = [limit.delay(100.0 + number) for number in range(7)]
-    assert delays == [module.SETTLE] * module.REPAIRS + [module.PAUSE] * 2
-
-
-def test_repairs_stay_slow_until_it_has_been_quiet_for_a_while() -> None:
-    limit = module._Limit()
-    storm = [limit.delay(100.0 + number) for number in range(6)]
-    later = [limit.delay(105 + number * module.PAUSE) for number in (1, 2, 3, 6)]
-    assert (storm[-1], later) == (module.PAUSE, [module.PAUSE] * 3 + [module.SETTLE])
-
-
-def test_after_a_while_repairs_are_quick_again() -> None:
-    limit = module._Limit()
-    for number in range(module.REPAIRS):
-        limit.delay(100.0 + number)
-    assert limit.delay(100 + module.REPAIRS_WITHIN) == module.SETTLE
 
 
 # --- settled ---

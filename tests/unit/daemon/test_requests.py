@@ -82,7 +82,7 @@ class Office:
 
     def _status(self) -> DaemonStatus:
         return report.daemon_status(
-            self.engine, now=NOW, since=900, journal="system", position=None, backend="kernel",
+            self.engine, now=NOW, since=900, journal="system", position=None, backend="kernel", reduced=[],
             degraded=["store: full"], counters={"clipped": 0}, progress=self.progress,
         )  # fmt: skip
 
@@ -281,7 +281,7 @@ def test_a_jail_that_catches_up_says_how_far(office: Office) -> None:
 
 def test_a_ban_that_is_not_enforced_says_why(office: Office) -> None:
     office.ask(ban(A))
-    (row,) = report.ban_rows(office.custom.ledger, {("custom", parse(A)): "no room"})
+    (row,) = report.ban_rows(office.custom.ledger, {("custom", parse(A)): "no room"}, {})
     assert (row["enforced"], row["why"]) == (False, "no room")
 
 

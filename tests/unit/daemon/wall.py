@@ -5,11 +5,14 @@
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 
-from f2b.actions.base import Backend, JailWall, Operation, Put, Refused
+from f2b.actions.base import Backend, Disturbance, JailWall, Operation, Put, Refused
 from f2b.addresses import Offender
+from f2b.config.settings import Heal
 from f2b.daemon.enforcer import Enforcer, Key, Wall
+from f2b.errors import NotPermittedError
 from f2b.model import Ban, Banned, Lifted, Prolonged, Reason
 
 
@@ -17,6 +20,7 @@ class Kernel:
     """A wall in memory: it may refuse, fail and be slow, as the real one."""
 
     name = "kernel"
+    losses: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.held: dict[Key, float | None] = {}
@@ -26,6 +30,7 @@ class Kernel:
         self.failures: list[Exception] = []
         self.open = threading.Event()
         self.open.set()
+        self.by_hand: tuple[Key, ...] = ()
         self.news = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def start(
@@ -50,11 +55,15 @@ class Kernel:
     def fileno(self) -> int:
         return self.news
 
-    def disturbed(self) -> bool:
+    def disturbed(self) -> Disturbance | None:
         try:
-            return os.eventfd_read(self.news) > 0
+            os.eventfd_read(self.news)
         except BlockingIOError:
-            return False
+            return None
+        return Disturbance("nft (process 7)", self.by_hand)
+
+    def counters(self, jail: str) -> dict[Offender, tuple[int, int]]:
+        return {offender: (3, 180) for name, offender in self.held if name == jail}
 
     def disturb(self) -> None:
         """Somebody else flushes the ruleset."""
@@ -91,14 +100,14 @@ class Kernel:
 class World:
     """Ledger, enforcer and kernel."""
 
-    def __init__(self) -> None:
+    def __init__(self, heal: Heal = Heal.ALL) -> None:
         self.kernel = Kernel()
         self.ledger: dict[Key, Ban] = {}
         self.own: Sequence[Offender] = ()
         self.said: list[str] = []
         backend: Backend = self.kernel
         self.enforcer = Enforcer(
-            backend, self.wall, self.ledger.get, lambda: 1000.0, self.said.append
+            backend, self.wall, self.ledger.get, lambda: 1000.0, self.said.append, heal
         )
 
     def wall(self) -> Wall:
@@ -131,3 +140,20 @@ class World:
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():
         await asyncio.sleep(0.002)
+
+
+def at_work(body: Callable[[World], Awaitable[None]], heal: Heal = Heal.ALL) -> World:
+    async def together() -> World:
+        world = World(heal)
+        task = asyncio.create_task(world.enforcer.run())
+        try:
+            await asyncio.wait_for(body(world), 10)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError, NotPermittedError):
+                await task
+            world.enforcer.unwatch(asyncio.get_running_loop())
+            world.enforcer.close()
+        return world
+
+    return asyncio.run(together())

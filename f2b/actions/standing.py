@@ -1,0 +1,70 @@
+"""What stands under our table's name, and whose it is."""
+
+import errno
+
+from f2b.actions import layout, nft
+from f2b.actions.layout import Standing
+from f2b.actions.netlink import DUMP, KernelError, Netfilter, attributes, no_nf_tables, text
+from f2b.actions.nft import Kind, Table
+from f2b.errors import ForeignWallError
+
+MARK = "f2b "  # and the instance; `nft list` prints it as the comment of the table
+
+
+def flush_wall(table: str) -> bool:
+    """Take f2b's table down without a daemon. False if there is none, or one of somebody else."""
+    kernel = Netfilter()
+    try:
+        return _remove_table(kernel, table)
+    finally:
+        kernel.close()
+
+
+def _remove_table(kernel: Netfilter, table: str) -> bool:
+    if not (read_mark(kernel, table) or "").startswith(MARK):
+        return False
+    kernel.commit([Table(table).delete()])
+    return True
+
+
+def read_mark(kernel: Netfilter, table: str) -> str | None:
+    """The comment of the table, empty without one; None if there is no table of that name."""
+    try:
+        (body,) = kernel.ask(Kind.GETTABLE, text(1, table))
+    except KernelError as refusal:
+        if refusal.code == errno.ENOENT:
+            return None
+        if refusal.code in {errno.EINVAL, errno.EOPNOTSUPP}:
+            raise no_nf_tables() from refusal
+        raise
+    return nft.read_comment(dict(attributes(body)))
+
+
+def read_standing(kernel: Netfilter, table: str) -> Standing:
+    chains: dict[str, nft.Hook | None] = {}
+    for body in kernel.ask(Kind.GETCHAIN, text(1, table), DUMP):
+        fields = dict(attributes(body))
+        # Older kernels list the chains of all tables.
+        if nft.read_name(fields[1]) == table:
+            chains[nft.read_name(fields[3])] = nft.read_hook(fields)
+    sets = {}
+    for body in kernel.ask(Kind.GETSET, text(1, table), DUMP):
+        fields = dict(attributes(body))
+        sets[nft.read_name(fields[2])] = nft.read_set(fields)
+    return Standing(
+        chains.get(layout.BASE_CHAIN),
+        frozenset(filter(layout.is_our_chain, chains)),
+        {name: kind for name, kind in sets.items() if layout.is_our_set(name)},
+    )
+
+
+def foreign(table: str, mark: str) -> ForeignWallError:
+    if mark.startswith(MARK):
+        whose = f"belongs to another f2b (instance {mark.removeprefix(MARK)!r})"
+    else:
+        whose = "is not f2b's; fail2ban uses the same name"
+    return ForeignWallError(
+        f"the nftables table inet {table} {whose}",
+        hint="stop its owner and start once with `f2b run --takeover`, "
+        "or set another name with `table =` in f2b.conf",
+    )
