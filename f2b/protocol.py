@@ -129,7 +129,10 @@ class JailStatus(JailRow):
 
 
 class DaemonStatus(TypedDict):
-    """The daemon. `degraded` lists what it cannot do at the moment, and why."""
+    """The daemon. `degraded` lists what it cannot do at the moment, and why.
+
+    `backend_why` tells what is wrong with better backends, if there are any.
+    """
 
     version: str
     pid: int
@@ -138,6 +141,7 @@ class DaemonStatus(TypedDict):
     entries: int
     position: float | None
     backend: str
+    backend_why: NotRequired[str]
     degraded: list[str]
     counters: dict[str, int]
     jails: list[JailRow]

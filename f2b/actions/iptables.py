@@ -45,6 +45,8 @@ class Iptables:
         # Without sets: who has a rule in the chain of which jail.
         self._held: dict[Family, dict[str, set[Offender]]] = {}
         self.name = "iptables-legacy with sets" if sets else "iptables-legacy"
+        if Family.INET6 not in self._tools:
+            self.name += ", and the kernel has no IPv6"
 
     def start(
         self, jails: Sequence[JailWall], own: Sequence[Offender], bans: Iterable[Ban], now: float

@@ -24,6 +24,9 @@ SETTLE = 0.05
 REPAIRS, REPAIRS_WITHIN, PAUSE = 5, 10.0, 60.0
 """After five repairs in ten seconds there is one a minute."""
 
+RECONCILE = 60.0
+"""Seconds between two looks at a wall whose backend hears nothing of changes by others."""
+
 Key = tuple[str, Offender]
 
 
@@ -36,7 +39,10 @@ class Wall(NamedTuple):
 
 
 class Enforcer:
-    """`unenforced` holds the bans that the kernel does not hold yet or refused, with the reason."""
+    """`unenforced` holds the bans that the kernel does not hold yet or refused, with the reason.
+
+    `why` says why the backend is this one and no better.
+    """
 
     def __init__(
         self,
@@ -61,6 +67,7 @@ class Enforcer:
         self._limit = _Limit()
         self.unenforced: dict[Key, str] = {}
         self.failing: str | None = None
+        self.why = ""
 
     @property
     def name(self) -> str:
@@ -123,7 +130,7 @@ class Enforcer:
         """Carry out what is submitted, until cancelled."""
         failures = 0
         while True:
-            await self._wake.wait()
+            await self._awakened()
             self._wake.clear()
             try:
                 await self._work()
@@ -160,6 +167,13 @@ class Enforcer:
             f"{self.name}: somebody changed the wall; it is compared with the bans and put right"
         )
         self.rebuild()
+
+    async def _awakened(self) -> None:
+        hears = self._backend.fileno() >= 0
+        try:
+            await asyncio.wait_for(self._wake.wait(), None if hears else RECONCILE)
+        except TimeoutError:
+            self._rebuild = True
 
     async def _work(self) -> None:
         while True:

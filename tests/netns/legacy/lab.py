@@ -69,6 +69,8 @@ class Wall:
 
     def __getattr__(self, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN204
         method = getattr(self._backend, name)
+        if not callable(method):
+            return method
 
         def call(*arguments: object) -> object:
             with self._lab.server.inside():

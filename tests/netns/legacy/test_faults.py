@@ -137,6 +137,7 @@ def test_without_ipv6(
 ) -> None:
     monkeypatch.setattr(iptables, "_INET6", tmp_path / "if_inet6")
     with lab.legacy(sets=kind == "sets") as wall:
+        assert wall.name.endswith(", and the kernel has no IPv6")
         bans = [ban("203.0.113.7"), ban("2001:db8:2::7")]
         assert wall.start([jail()], [parse(SERVER6)], bans, NOW) == []
         assert wall.apply([put("2001:db8:2::8")], NOW) == []
