@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from f2b.actions.netlink import (
     ACK,
@@ -33,7 +34,10 @@ LONGEST = 2_147_483
 
 _PROTOCOL = attribute(1, b"\x06")  # every kernel since 2.6.39 takes it
 _SETNAME, _TYPENAME, _REVISION, _FAMILY, _DATA, _ADT, _LINENO = 2, 3, 4, 5, 7, 8, 9
-_IP, _CIDR, _TIMEOUT, _MAXELEM, _ELEMENT_LINENO = 1, 3, 6, 19, 9
+_IP, _CIDR, _TIMEOUT, _FLAGS, _MAXELEM, _ELEMENT_LINENO = 1, 3, 6, 8, 19, 9
+_BYTES, _PACKETS = 24, 25
+_COUNTERS = 8
+_REVISION_3 = b"\x03"  # hash:net counts since then: Linux 3.10
 _BIG_ENDIAN = 0x4000
 _PLACES = 1 << 22
 _AT_ONCE = 1000  # in a message: a list of attributes holds 65,535 bytes
@@ -50,6 +54,13 @@ _CODES = {
 }
 _MISSING = 4103
 _NUMBERS = {Family.INET: socket.AF_INET, Family.INET6: socket.AF_INET6}
+
+
+class Member(NamedTuple):
+    """An element: the seconds left to it (None: for ever), and the packets and bytes that it stopped."""
+
+    left: float | None
+    stopped: tuple[int, int]
 
 
 class SetError(ActionError):
@@ -90,9 +101,12 @@ class Sets:
     def create(self, name: str, family: Family) -> None:
         """Make the set, if it is not there."""
         body = text(_SETNAME, name) + text(_TYPENAME, "hash:net")
-        body += attribute(_REVISION, b"\0") + attribute(_FAMILY, bytes([_NUMBERS[family]]))
+        body += attribute(_REVISION, _REVISION_3) + attribute(_FAMILY, bytes([_NUMBERS[family]]))
         body += nest(
-            _DATA, number(_TIMEOUT | _BIG_ENDIAN, 0), number(_MAXELEM | _BIG_ENDIAN, _PLACES)
+            _DATA,
+            number(_TIMEOUT | _BIG_ENDIAN, 0),
+            number(_FLAGS | _BIG_ENDIAN, _COUNTERS),
+            number(_MAXELEM | _BIG_ENDIAN, _PLACES),
         )
         try:
             self._ask(CREATE, body, family=family)
@@ -121,8 +135,8 @@ class Sets:
         """Take them out; no error when they are not there."""
         return self._change(DEL, name, [_element(each, None, timed=False) for each in offenders])
 
-    def read(self, name: str, family: Family) -> Iterator[tuple[Offender, float | None]]:
-        """Whom the set holds, with the seconds left (None: for ever). To be read to its end."""
+    def read(self, name: str, family: Family) -> Iterator[tuple[Offender, Member]]:
+        """Whom the set holds."""
         for body in self._ask(LIST, text(_SETNAME, name), DUMP):
             for kind, listed in attributes(body):
                 if kind == _ADT:
@@ -198,9 +212,9 @@ def _refusal(code: int, payload: bytes) -> SetError | NotPermittedError:
             "changing the firewall needs the capability CAP_NET_ADMIN",
             hint="run it as root, or start the container with --cap-add=NET_ADMIN",
         )
-    # Our own message comes back, with the number of the element written into it.
+    # Our own message comes back, with the element's own number, byte for byte, written into it.
     line = dict(attributes(payload[4 + _HEADER.size + _GENERIC :])).get(_LINENO, bytes(4))
-    return SetError(code, _NATIVE.unpack(line)[0])
+    return SetError(code, int.from_bytes(line))
 
 
 def _element(offender: Offender, left: float | None, *, timed: bool = True) -> bytes:
@@ -213,8 +227,9 @@ def _element(offender: Offender, left: float | None, *, timed: bool = True) -> b
     return data
 
 
-def _read_element(fields: dict[int, bytes], family: Family) -> tuple[Offender, float | None]:
+def _read_element(fields: dict[int, bytes], family: Family) -> tuple[Offender, Member]:
     ((_, packed),) = attributes(fields[_IP])
     prefix = fields[_CIDR][0] if _CIDR in fields else family.bits
     left = int.from_bytes(fields.get(_TIMEOUT, b"\0"))
-    return Offender(family, packed, prefix), float(left) or None
+    packets, bytes_ = (int.from_bytes(fields.get(kind, b"\0")) for kind in (_PACKETS, _BYTES))
+    return Offender(family, packed, prefix), Member(float(left) or None, (packets, bytes_))

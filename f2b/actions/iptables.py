@@ -90,8 +90,8 @@ class Iptables:
                         yield jail, offender, _UNKNOWN
                     name = self._naming.set(jail, family)
                     if self._sets is not None and name in looked_up:
-                        for offender, left in self._sets.read(name, family):
-                            yield jail, offender, left
+                        for offender, member in self._sets.read(name, family):
+                            yield jail, offender, member.left
 
     def apply(self, operations: Sequence[Operation], now: float) -> list[Refused]:
         last: dict[tuple[str, Offender], Operation] = {}
@@ -115,6 +115,20 @@ class Iptables:
             return refused + self._change_sets(self._sets, puts, gone, now)
         self._change_rules(puts, gone)
         return refused
+
+    def counters(self, jail: str) -> dict[Offender, tuple[int, int]]:
+        """Packets and bytes that each ban of the jail has stopped."""
+        found: dict[Offender, tuple[int, int]] = {}
+        if jail not in self._walls:
+            return found
+        for family, tools in self._tools.items():
+            if self._sets is not None:
+                members = self._sets.read(self._naming.set(jail, family), family)
+                found |= {offender: member.stopped for offender, member in members}
+            else:
+                saved = tools.save(counted=True)
+                found |= rules.stopped(saved, self._naming.jail(jail), family)
+        return found
 
     def fileno(self) -> int:
         return -1
@@ -221,7 +235,7 @@ class Iptables:
         missing = [
             (part, ban)
             for part, ban in elements.items()
-            if part not in held or _differs(held[part], ban, now)
+            if part not in held or _differs(held[part].left, ban, now)
         ]
         missing.sort(key=lambda item: item[1].start, reverse=True)
         refused = sets.put(name, [(part, _left(ban, now)) for part, ban in missing])

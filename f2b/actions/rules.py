@@ -202,6 +202,17 @@ def banned(rules: Iterable[str], family: Family) -> Iterator[Offender]:
         yield Offender(family, packed, int(prefix or 0))
 
 
+def stopped(saved: str, chain: str, family: Family) -> dict[Offender, tuple[int, int]]:
+    """The packets and bytes that each ban in a chain has stopped, of `iptables-save -c`."""
+    found: dict[Offender, tuple[int, int]] = {}
+    for line in saved.splitlines():
+        counted, _, rest = line.partition(f"] -A {chain} ")
+        if rest and counted.startswith("["):
+            packets, _, size = counted[1:].partition(":")
+            found |= {each: (int(packets), int(size)) for each in banned([rest], family)}
+    return found
+
+
 def becoming(
     naming: Naming, table: str, standing: Chains, wanted: Chains, hooks: Mapping[str, bool]
 ) -> list[str]:

@@ -25,9 +25,9 @@ class Tools:
         self._save = _find(f"{_PREFIX[family]}", "save")
         self._restore = _find(f"{_PREFIX[family]}", "restore")
 
-    def save(self, table: str = "") -> str:
+    def save(self, table: str = "", *, counted: bool = False) -> str:
         """What stands in that table, or in all that are in use."""
-        return _run([self._save, *(["-t", table] if table else [])])
+        return _run([self._save, *(["-t", table] if table else []), *(["-c"] if counted else [])])
 
     def restore(self, text: str) -> None:
         """Carry the lines out, each table at once or not at all."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from f2b.actions import iptables, xtables
+from f2b.actions.ipset import Sets
 from f2b.addresses import parse
 from f2b.config.settings import Blocktype
 from f2b.errors import ActionError, ForeignWallError
@@ -143,3 +144,21 @@ def test_without_ipv6(
         assert wall.apply([put("2001:db8:2::8")], NOW) == []
         assert not lab.gets_through("203.0.113.7")
         assert lab.gets_through("2001:db8:2::7")
+
+
+def test_a_full_set_is_told_and_the_others_are_banned(lab: LegacyLab) -> None:
+    with lab.server.inside():
+        sets = Sets()
+    lab.server.run(
+        ["ipset", *["create", "f2b4-small", "hash:net", "timeout", "0", "maxelem", "1500"]]
+    )
+    many = [(parse(f"10.0.{n >> 8}.{n & 255}"), 600.0) for n in range(1600)]
+    refused = sets.put("f2b4-small", many)
+    assert set(refused) == set(range(1500, 1600))
+    assert set(refused.values()) == {"the set is full"}
+    # One that is there takes its new end all the same, and what is not there is gone already.
+    assert sets.put("f2b4-small", [many[1599], (many[3][0], 900.0)]).keys() == {0}
+    assert lab.members("f2b4-small")["10.0.0.3"] > "timeout 890"
+    assert sets.remove("f2b4-small", [offender for offender, _ in reversed(many)]) == {}
+    assert lab.members("f2b4-small") == {}
+    sets.close()

@@ -32,6 +32,12 @@ def test_banned_is_dropped_and_others_are_not(
     assert wall.start([jail()], [], [ban(banned)], NOW) == []
     assert not lab.gets_through(banned)
     assert lab.gets_through(free)
+    packets, size = wall.counters("sshd")[parse(banned)]
+    assert packets > 0
+    assert size >= 40 * packets
+    wall.apply([put(banned, 900)], NOW)
+    assert wall.counters("sshd") == {parse(banned): (packets, size)}
+    assert wall.counters("nobody") == {}
     wall.apply([remove(banned), put(free)], NOW)
     assert lab.gets_through(banned)
     assert not lab.gets_through(free)

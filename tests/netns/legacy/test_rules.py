@@ -53,7 +53,7 @@ def test_a_jail_with_a_set_has_one_rule(lab: LegacyLab) -> None:
     assert 590 <= left["203.0.113.7"] <= 600
     assert left["203.0.113.8"] > 2_147_000
     assert left["203.0.113.0/28"] > 7190
-    assert lab.members("f2b6-sshd") == {"2001:db8:2::/64": "timeout 0"}
+    assert lab.members("f2b6-sshd") == {"2001:db8:2::/64": "timeout 0 packets 0 bytes 0"}
     wait = time.monotonic()
     with lab.legacy(sets=True) as wall:
         wall.start([jail()], [], [ban("203.0.113.8", 3 * 10**6)], NOW)
