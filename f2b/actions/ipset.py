@@ -81,6 +81,8 @@ class Sets:
                 socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER
             )
         except OSError as error:
+            if error.errno == errno.EPROTONOSUPPORT:
+                raise _no_ip_set() from error
             raise unopened(error) from error
         self._socket.bind((0, 0))
         self._socket.settimeout(_WAIT)
@@ -90,9 +92,7 @@ class Sets:
         except SetError as error:
             self.close()
             if error.code in {errno.EINVAL, errno.EOPNOTSUPP}:
-                raise ActionError(
-                    "this kernel has no ip_set", hint="modprobe ip_set_hash_net on the host"
-                ) from error
+                raise _no_ip_set() from error
             raise
         except NotPermittedError:
             self.close()
@@ -204,6 +204,10 @@ class Sets:
                 return True
             found.append(payload[_GENERIC:])
         return False
+
+
+def _no_ip_set() -> ActionError:
+    return ActionError("this kernel has no ip_set", hint="modprobe ip_set_hash_net on the host")
 
 
 def _refusal(code: int, payload: bytes) -> SetError | NotPermittedError:

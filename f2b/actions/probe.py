@@ -52,7 +52,7 @@ def choose(
         except F2bError as error:
             failures.append((name, error))
         else:
-            return Choice(backend, "; ".join(f"{name}: {each}" for name, each in failures))
+            return Choice(backend, _told(failures))
     raise _nothing(failures)
 
 
@@ -94,5 +94,12 @@ def _nothing(failures: Sequence[tuple[str, F2bError]]) -> F2bError:
     first = failures[0][1]
     if len(failures) == 1 or isinstance(first, NotPermittedError):
         return first
-    why = "; ".join(f"{name}: {error}" for name, error in failures)
-    return ActionError(f"no firewall works here: {why}")
+    return ActionError(f"no firewall works here: {_told(failures)}")
+
+
+def _told(failures: Iterable[tuple[str, F2bError]]) -> str:
+    """What was wrong with whom; the same thing is said once."""
+    names: dict[str, list[str]] = {}
+    for name, error in failures:
+        names.setdefault(str(error), []).append(name)
+    return "; ".join(f"{', '.join(those)}: {text}" for text, those in names.items())

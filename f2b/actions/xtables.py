@@ -80,7 +80,7 @@ def _run(argv: Sequence[str], stdin: str = "") -> str:
 
 def _translated(name: str, status: int, said: str, stdin: str) -> ActionError | NotPermittedError:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    first = lines[0] if lines else f"exit status {status}"
+    first = lines[0].rpartition("(legacy): ")[2] if lines else f"exit status {status}"
     if "Permission denied" in said:
         return NotPermittedError(
             f"{name} may not change the firewall: {first}",
@@ -91,6 +91,8 @@ def _translated(name: str, status: int, said: str, stdin: str) -> ActionError | 
         # The last line says who waits for whom; `f2b` itself can do nothing but wait.
         first = lines[-1]
         hint = "XTABLES_LOCKFILE can name another file" if "open" in said else ""
+    elif "Address family" in said:
+        hint = "RestrictAddressFamilies= of the unit needs AF_INET and AF_INET6"
     elif "insmod" in said:
         hint = "the kernel lacks it: modprobe ip_tables and ip6_tables on the host"
     elif refused := _refused(said, stdin):

@@ -1,5 +1,6 @@
 """What iptables-legacy does to real packets, with sets and without."""
 
+import select
 import socket
 import time
 
@@ -10,6 +11,7 @@ from f2b.config.settings import Blocktype
 from tests.netns.conftest import ROUTER, ROUTER6, SERVER, SERVER6
 from tests.netns.legacy.lab import LegacyLab, Wall
 from tests.netns.values import NOW, ban, jail, put, remove
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.root
 
@@ -131,6 +133,24 @@ def test_the_port_is_the_one_that_the_client_sees(
         assert not lab.gets_through(banned, 443)
         assert lab.gets_through(banned, 8443)
         assert lab.gets_through(free, 443)
+
+
+@pytest.mark.parametrize("source", ["203.0.113.7", "2001:db8:2::7"])
+def test_no_packet_slips_through_while_the_wall_is_made_anew(
+    lab: LegacyLab, wall: Wall, source: str
+) -> None:
+    kept = ban(source, None)
+    wall.start([jail()], [], [kept], NOW)
+    with lab.receiver(9000) as receiver, lab.flood(source, 9000):
+        for turn in range(40):
+            others = [ban(f"203.0.113.{100 + turn % 3}"), ban(f"2001:db8:3:{turn % 3}::/64")]
+            jails = [jail(), *[jail("mail", 25)] * (turn % 2)]
+            wall.start(jails, [parse(SERVER)] * (turn % 2), [kept, *others], NOW)
+            wall.apply([put(f"203.0.113.{turn}"), put(source, None)], NOW)
+        with pytest.raises(BlockingIOError):
+            receiver.recv(10)
+        wall.lift()
+        wait_until(lambda: select.select([receiver], [], [], 0)[0], "the flood")
 
 
 @pytest.mark.parametrize("blocktype", list(Blocktype))

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -66,8 +67,11 @@ def test_without_netfilters_sockets_it_is_plain_rules(
     with chosen(lab, error) as said:
         name, _, why = said.partition(" | ")
         assert name == "iptables-legacy"
-        assert why.startswith(f"nftables: {reason}")
-        assert "iptables-legacy with sets: " in why
+        assert why.startswith("nftables")
+        assert reason in why
+        assert ("iptables-legacy with sets: this kernel has no ip_set" in why) is (
+            error == errno.EPROTONOSUPPORT
+        )
         assert lab.rules("PREROUTING") == ["-j f2b-chain"]
         assert not lab.gets_through("203.0.113.7")
         assert not lab.gets_through("2001:db8:2::7")
@@ -89,6 +93,20 @@ def test_iptables_legacy_by_name_takes_sets(lab: LegacyLab) -> None:
 def test_nftables_by_name_is_no_other(lab: LegacyLab) -> None:
     with chosen(lab, errno.EPROTONOSUPPORT, "nftables") as said:
         assert said.startswith("ActionError: this kernel has no nf_tables")
+    assert lab.ours() == []
+
+
+def test_what_is_missing_for_the_old_tools_is_told(lab: LegacyLab) -> None:
+    """As in the unit: CAP_NET_ADMIN alone."""
+    weak = ["setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw"]
+    with chosen(lab, errno.EPROTONOSUPPORT, wrapper=weak) as said:
+        assert said.startswith("ActionError: no firewall works here: nftables: this kernel has no")
+        assert "Permission denied" in said
+        assert "CAP_NET_ADMIN and CAP_NET_RAW" in said
+    nowhere = ["env", "PATH=/usr/bin"]
+    if not shutil.which("iptables-legacy-save", path="/usr/sbin:/sbin"):
+        with chosen(lab, errno.EPROTONOSUPPORT, wrapper=nowhere) as said:
+            assert said.count("is not installed (install the package iptables)") == 1
     assert lab.ours() == []
 
 

@@ -86,6 +86,8 @@ def test_none_that_works_is_an_error_that_names_them_all() -> None:
         ActionError, match=r"no firewall works here: a: no one \(get one\); b: no two \(get two"
     ):
         chosen(("a", candidate([], first)), ("b", candidate([], second)))
+    with pytest.raises(ActionError, match=r"here: a, b: no one \(get one\)$"):
+        chosen(("a", candidate([], first)), ("b", candidate([], first)))
     with pytest.raises(ActionError, match=r"^no one \(get one\)$"):
         chosen(("a", candidate([], first)))
 
