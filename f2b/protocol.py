@@ -134,7 +134,10 @@ class JailStatus(JailRow):
 
 
 class DaemonStatus(TypedDict):
-    """The daemon. `degraded` lists what it cannot do at the moment, and why; `reduced` what this kernel lacks."""
+    """The daemon. `degraded` lists what it cannot do at the moment, and why; `reduced` what this kernel lacks.
+
+    `backend_why` tells what is wrong with better backends, if there are any.
+    """
 
     version: str
     pid: int
@@ -144,6 +147,7 @@ class DaemonStatus(TypedDict):
     position: float | None
     backend: str
     reduced: list[str]
+    backend_why: NotRequired[str]
     degraded: list[str]
     counters: dict[str, int]
     jails: list[JailRow]

@@ -82,7 +82,10 @@ class Backend(Protocol):
         """Carry out the operations in their order, in as few transactions as possible."""
 
     def fileno(self) -> int:
-        """A descriptor that is readable when `disturbed` has something to say; -1 if there is never anything."""
+        """A descriptor that is readable when `disturbed` has something to say.
+
+        -1 if it hears nothing of others: then `start` is called every minute.
+        """
 
     def disturbed(self) -> Disturbance | None:
         """Say whether somebody else may have changed the wall since the last call. Never waits."""

@@ -89,7 +89,8 @@ def _unban(args: Namespace) -> int:
 
 
 def _flush(args: Namespace) -> int:
-    from f2b.actions.standing import flush_wall  # noqa: PLC0415 - netlink costs the other commands too much
+    # Netlink costs the other commands too much.
+    from f2b.actions.loader import flush  # noqa: PLC0415
 
     try:
         ask(_socket(args), protocol.Ping())
@@ -100,13 +101,12 @@ def _flush(args: Namespace) -> int:
             "the daemon is running and would put the wall up again", hint="stop it first"
         )
     table = _daemon(args).table
-    removed = flush_wall(table)
-    if not _json(args, {"table": table, "removed": removed}):
-        tables.say(
-            f"Removed table inet {table}"
-            if removed
-            else f"There is no wall of f2b: no table inet {table}"
-        )
+    removed = flush(table)
+    if not _json(args, {"table": table, "removed": bool(removed)}):
+        for what in removed:
+            tables.say(f"Removed {what}")
+        if not removed:
+            tables.say(f"There is no wall of f2b: no table inet {table}")
     return Exit.OK
 
 

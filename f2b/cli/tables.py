@@ -69,6 +69,8 @@ def status(answer: DaemonStatus, now: float) -> Table:
         f"f2b {answer['version']}, up {times.duration_text(max(0, round(now - answer['since'])))}, "
         f"journal {answer['journal']} {read}, backend {answer['backend']}{degraded}"
     )
+    if why := answer.get("backend_why"):
+        title += f"\nnot a better backend because of {why}"
     title += f"\n{counted}" if counted else ""
     heads = ("JAIL", "FAILING", "FOUND", "IGNORED", "BANNED", "BANNED EVER", "STATE")
     rows = [_jail_cells(row) for row in answer["jails"]]

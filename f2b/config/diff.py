@@ -40,6 +40,12 @@ class Plan:
     restart: tuple[str, ...]
 
 
+def other_firewalls(old: Config, new: Config) -> set[str]:
+    """The firewalls that jails name now and did not before: the wall stands where it stands."""
+    before, after = ({jail.wall.backend for jail in config.jails} for config in (old, new))
+    return after - before - {"auto"}
+
+
 def diff(old: Config, new: Config) -> Plan:
     before = {jail.name: jail for jail in old.jails}
     after = {jail.name: jail for jail in new.jails}

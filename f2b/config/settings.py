@@ -86,9 +86,12 @@ class Blocktype(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WallSettings:
-    """How a jail's bans look in the firewall. No ports: all ports; no protocols: all protocols."""
+    """How a jail's bans look in the firewall. No ports: all ports; no protocols: all protocols.
 
-    backend: str = "nftables"
+    `backend` is auto where it is not named: the best that works.
+    """
+
+    backend: str = "auto"
     ports: tuple[tuple[int, int], ...] = ()
     protocols: tuple[str, ...] = ()
     blocktype: Blocktype = Blocktype.DROP

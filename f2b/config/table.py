@@ -247,12 +247,12 @@ _JAIL = (
     ),
     Setting("maxbans", Where.JAIL, values.integer(1), "500000", "the number of bans at a time"),
     Setting(
-        "banaction", Where.JAIL, None, "nftables",
-        "the firewall: nftables, nftables-allports, nftables-multiport, or "
-        "nftables[type=, port=, protocol=, blocktype=]",
+        "banaction", Where.JAIL, None, "auto",
+        "the firewall: auto, nftables, iptables-legacy, nftables-allports, nftables-multiport, or "
+        "auto[type=, port=, protocol=, blocktype=]",
     ),
     Setting(
-        "banaction_allports", Where.JAIL, None, "nftables", "a text for banaction to refer to"
+        "banaction_allports", Where.JAIL, None, "auto", "a text for banaction to refer to"
     ),
     Setting(
         "action", Where.JAIL, None, "%(action_)s", "the actions: their firewalls make one wall"

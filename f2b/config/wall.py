@@ -13,9 +13,12 @@ from f2b.config.spec import Spec, parse, split
 from f2b.config.table import Where, nearest, settings
 from f2b.errors import ConfigError, Origin
 
-# fail2ban's names, and the type that each means. A plain `nftables` is our own, without a type.
+# The type that each name means, our own without one. fail2ban's for iptables ask for no backend:
+# nftables makes the better wall, and iptables-legacy stands in where there is none.
 _TYPES = {
+    "auto": "",
     "nftables": "",
+    "iptables-legacy": "",
     "nftables-allports": "allports",
     "nftables-multiport": "multiport",
     "iptables": "multiport",
@@ -23,6 +26,12 @@ _TYPES = {
     "iptables-multiport": "multiport",
     "iptables-multiport-log": "multiport",
     "iptables-new": "multiport",
+}
+_BACKENDS = {
+    "nftables": "nftables",
+    "nftables-allports": "nftables",
+    "nftables-multiport": "nftables",
+    "iptables-legacy": "iptables-legacy",
 }
 _KINDS = {"": "", "allports": "allports", "multiport": "multiport", "oneport": "multiport"}
 _PARAMETERS = ("type", "port", "protocol", "blocktype")
@@ -73,11 +82,17 @@ def _joined(walls: Sequence[WallSettings]) -> WallSettings:
         if any(not wall.protocols for wall in walls)
         else (p for wall in walls for p in wall.protocols)
     )
-    return replace(walls[0], ports=merged(ports), protocols=tuple(sorted(set(protocols))))
+    backends = {wall.backend for wall in walls} - {"auto"}
+    return replace(
+        walls[0],
+        backend=min(backends, default="auto"),
+        ports=merged(ports),
+        protocols=tuple(sorted(set(protocols))),
+    )
 
 
 def _substitute_for(name: str) -> str:
-    return "nftables-multiport" if "multiport" in name else "nftables"
+    return "nftables-multiport" if "multiport" in name else "auto"
 
 
 def _wall(spec: Spec, origin: Origin, section: Section, files: Files) -> WallSettings:
@@ -109,9 +124,11 @@ def _wall(spec: Spec, origin: Origin, section: Section, files: Files) -> WallSet
     protocols = steps.attempt(lambda: option("protocol")) if kind else ()
     closed = steps.attempt(lambda: option("port")) if kind == "multiport" else ()
     steps.check()
-    usual = Blocktype.REJECT if kind else Blocktype.DROP
     return WallSettings(
-        ports=closed or (), protocols=protocols or (), blocktype=blocktype or usual
+        backend=_BACKENDS.get(spec.name, "auto"),
+        ports=closed or (),
+        protocols=protocols or (),
+        blocktype=blocktype or (Blocktype.REJECT if kind else Blocktype.DROP),
     )
 
 

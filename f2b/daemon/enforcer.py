@@ -33,6 +33,9 @@ SETTLE = 0.05
 REPAIRS, REPAIRS_WITHIN, PAUSE = 5, 10.0, 60.0
 """After five repairs in ten seconds there is one a minute."""
 
+RECONCILE = 60.0
+"""Seconds between two looks at a wall whose backend hears nothing of changes by others."""
+
 Key = tuple[str, Offender]
 
 
@@ -47,7 +50,8 @@ class Wall(NamedTuple):
 class Enforcer:
     """`unenforced` holds the bans that the kernel does not hold yet or refused, with the reason.
 
-    `refused` are those that it refused. `failing` says what does not work at the moment.
+    `refused` are those that it refused. `failing` says what does not work at the moment, `why` why the backend is
+    this one and no better.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Enforcer:
         self._retry: asyncio.TimerHandle | None = None
         self.failing: str | None = None
         self._battle = ""
+        self.why = ""
 
     @property
     def name(self) -> str:
@@ -169,7 +174,7 @@ class Enforcer:
         """Carry out what is submitted, until cancelled."""
         failures = 0
         while True:
-            await self._wake.wait()
+            await self._awakened()
             self._wake.clear()
             try:
                 await self._work()
@@ -238,6 +243,13 @@ class Enforcer:
             )
         self._others.clear()
         self.rebuild()
+
+    async def _awakened(self) -> None:
+        hears = self._backend.fileno() >= 0
+        try:
+            await asyncio.wait_for(self._wake.wait(), None if hears else RECONCILE)
+        except TimeoutError:
+            self._rebuild = True
 
     async def _work(self) -> None:
         while True:

@@ -84,7 +84,7 @@ class Health:
             "invalid_addresses": sum(jail.filter.invalid for jail in jails),
             **self._questions.counters(),
         }
-        return report.daemon_status(
+        status = report.daemon_status(
             self._engine,
             now=time.time(),
             since=self._since,
@@ -96,6 +96,9 @@ class Health:
             counters=counters,
             progress=self._catch_ups.progress,
         )
+        if self._enforcer.why:
+            status["backend_why"] = self._enforcer.why
+        return status
 
     def tell(self) -> None:
         """Say once what went wrong beside the loop."""

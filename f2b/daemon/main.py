@@ -6,10 +6,11 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from f2b.actions.base import Backend
-from f2b.actions.loader import backend
+from f2b.actions.loader import AUTO, backend, sweep
 from f2b.config.load import load
 from f2b.config.problems import ConfigErrors, Severity
 from f2b.daemon import garbage
@@ -74,15 +75,25 @@ def _parts(directory: Path, notifier: Notifier, *, takeover: bool) -> Parts:
         )
     if store.damaged:
         events.error(f"{settings.dbfile}: {store.damaged} rows make no sense and are left out")
-    wall = backend(
+    instance = _instance(settings.dbfile)
+    choice = backend(
         _backend_name(assembly.jails),
         settings,
-        instance=_instance(settings.dbfile),
+        instance=instance,
         takeover=takeover,
+        walls=[jail.settings.wall for jail in assembly.jails],
+        now=now,
     )
+    wall = choice.backend
+    if choice.why:
+        events.warning(f"the wall is {wall.name}, because of {choice.why}")
+    else:
+        events.notice(f"the wall is {wall.name}")
     if store.set_aside is not None:
         _adopt(wall, assembly.jails, store, now)
-    return Parts(config, events, store, Engine(assembly.jails, newest=newest), wall, notifier)
+    engine = Engine(assembly.jails, newest=newest)
+    clear = partial(sweep, wall, settings, instance)
+    return Parts(config, events, store, engine, wall, notifier, choice.why, clear)
 
 
 def _adopt(wall: Backend, jails: Sequence[Jail], store: Store, now: float) -> None:
@@ -99,13 +110,14 @@ def _adopt(wall: Backend, jails: Sequence[Jail], store: Store, now: float) -> No
 
 
 def _backend_name(jails: Iterable[Jail]) -> str:
-    names = {jail.settings.wall.backend for jail in jails if not jail.broken} or {"nftables"}
+    """What the jails ask for together; `auto` goes along with any other."""
+    names = {jail.settings.wall.backend for jail in jails if not jail.broken} - {AUTO}
     if len(names) > 1:
         raise ConfigError(
             f"the jails name different backends: {', '.join(sorted(names))}",
             hint="set one banaction in [DEFAULT]",
         )
-    return names.pop()
+    return names.pop() if names else AUTO
 
 
 def _instance(dbfile: Path) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from f2b.addresses import Offender
-from f2b.config.diff import diff, fingerprint
+from f2b.config.diff import diff, fingerprint, other_firewalls
 from f2b.config.load import Config, load
 from f2b.config.problems import ConfigErrors
 from f2b.daemon.recorder import Recorder
@@ -58,6 +58,10 @@ async def prepare(
     plan = diff(config, new)
     warnings = [str(problem) for problem in assembly.problems]
     warnings += [f"{name} takes effect at the next start" for name in plan.restart]
+    warnings += [
+        f"banaction {name} takes effect at the next start"
+        for name in sorted(other_firewalls(config, new))
+    ]
     summary = ", ".join(
         f"{len(names)} jails {what}"
         for what, names in (

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,8 @@ class Parts:
     engine: Engine
     backend: Backend
     notifier: Notifier
+    why: str = ""  # this backend and no better one
+    sweep: Callable[[], None] = lambda: None  # removes what another backend left
 
 
 class Service:
@@ -112,6 +114,8 @@ class Service:
             self._events,
             self._pace,
         )
+        self._enforcer.why = parts.why
+        self._sweep = parts.sweep
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -142,6 +146,7 @@ class Service:
             built = True
             for loss in self._enforcer.losses:
                 self._events.warning(f"{self._enforcer.name}: {loss}")
+            await asyncio.to_thread(self._sweep)
             self._enforcer.watch(loop)
             self._spawn(self._enforcer.run())
             self._spawn(self._exempt.run())

@@ -25,7 +25,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_null_takes_everything() -> None:
-    backend = loader.backend("null", DaemonSettings(), instance="1a2b")
+    backend = loader.backend("null", DaemonSettings(), instance="1a2b").backend
     assert backend.name == "null"
     assert backend.start([], [parse("192.0.2.1")], [], 0.0) == []
     assert backend.apply([], 0.0) == []
@@ -35,15 +35,16 @@ def test_null_takes_everything() -> None:
 
 
 def test_nftables_needs_no_privilege_to_be_made() -> None:
-    backend = loader.backend("nftables", DaemonSettings(), instance="1a2b")
+    backend = loader.backend("nftables", DaemonSettings(), instance="1a2b").backend
     assert backend.name == "nftables"
     backend.close()
 
 
 def test_backend_of_another_package() -> None:
-    assert loader.backend("mine", DaemonSettings(), instance="1a2b", takeover=True).name == "mine"
+    made = loader.backend("mine", DaemonSettings(), instance="1a2b", takeover=True)
+    assert made.backend.name == "mine"
 
 
 def test_unknown_backend_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"'pf'.*nftables, null, mine"):
+    with pytest.raises(ConfigError, match=r"'pf'.*auto, nftables, iptables-legacy, null, mine"):
         loader.backend("pf", DaemonSettings(), instance="1a2b")

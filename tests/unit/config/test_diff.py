@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from f2b.config.diff import Part, diff, fingerprint
+from f2b.config.diff import Part, diff, fingerprint, other_firewalls
 from f2b.config.load import Config
 from tests.unit.config.tree import SSHD, config
 
@@ -83,6 +83,13 @@ def test_the_fingerprint_is_of_what_decides_what_is_a_failure(tmp_path: Path) ->
     plain, thresholds, *others = (fingerprint(jail) for jail in jails)
     assert plain == thresholds
     assert len({plain, *others}) == 7
+
+
+def test_another_firewall_is_named(tmp_path: Path) -> None:
+    best, legacy = pair(tmp_path, BASE, BASE + "banaction = iptables-legacy\n")
+    assert other_firewalls(best, legacy) == {"iptables-legacy"}
+    assert other_firewalls(legacy, legacy) == set()
+    assert other_firewalls(legacy, best) == set()
 
 
 def test_daemon_settings_that_need_a_restart_are_named(tmp_path: Path) -> None:

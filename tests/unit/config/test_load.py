@@ -94,7 +94,7 @@ def test_jails_keep_the_order_of_the_files(tmp_path: Path) -> None:
         ),
         (
             "banaction = ufw",
-            "banaction 'ufw' is not available yet (write banaction = nftables)",
+            "banaction 'ufw' is not available yet (write banaction = auto)",
         ),
         (
             "banaction = iptables-ipset-proto6-multiport",
@@ -174,7 +174,7 @@ def test_a_bad_value_keeps_its_jail_out_and_names_its_line(
 def test_everything_that_is_wrong_in_a_jail_is_told_at_once(tmp_path: Path) -> None:
     assert problems(tmp_path, "maxretry = x\nbantime = y\nfilter = z\nbanaction = ufw") == [
         "error: jail.conf:5: there is no filter 'z': filter.d/z.conf does not exist",
-        "error: jail.conf:6: banaction 'ufw' is not available yet (write banaction = nftables)",
+        "error: jail.conf:6: banaction 'ufw' is not available yet (write banaction = auto)",
         "error: jail.conf:3: maxretry needs a whole number of at least 1, got 'x'",
         (
             "error: jail.conf:4: bantime needs a duration: 'y' is no duration: 'y' is not understood"

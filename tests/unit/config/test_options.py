@@ -101,6 +101,8 @@ IN_F2B_CONF = {
     "latency": ("quiet", Latency.QUIET),
     "table": ("other", "other"),
     "hook": ("input", "input"),
+    "nft_plain": ("yes", True),
+    "heal": ("structure", Heal.STRUCTURE),
     "onstop": ("lift", OnStop.LIFT),
     "read_groups": ("adm", ("adm",)),
     "change_groups": ("adm", ("adm",)),

@@ -113,7 +113,9 @@ def test_the_jails_of_docker_mailserver(etc: Path) -> None:
     for jail in loaded.jails:
         assert (jail.findtime, jail.maxretry) == (week, 6)
         assert [str(network) for network in jail.ignoreip] == ["127.0.0.0/8"]
-        assert jail.wall == WallSettings(protocols=("tcp",), blocktype=Blocktype.DROP)
+        assert jail.wall == WallSettings(
+            backend="nftables", protocols=("tcp",), blocktype=Blocktype.DROP
+        )
     assert [jail.bantime for jail in jails.values()] == [week, week, week, 180 * 86_400]
     plain = enable_all(etc).jails[1]
     assert plain.name == "postfix"

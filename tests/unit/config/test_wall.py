@@ -1,5 +1,6 @@
 """What fail2ban's names for firewalls become."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,31 +15,46 @@ MULTIPORT = WallSettings(ports=((22, 22),), protocols=("tcp",), blocktype=Blockt
 ALLPORTS = WallSettings(protocols=("tcp",), blocktype=Blocktype.REJECT)
 
 
+def nftables(wall: WallSettings) -> WallSettings:
+    return replace(wall, backend="nftables")
+
+
 @pytest.mark.parametrize(
     ("options", "wall"),
     [
         ("", OURS),
-        ("banaction = nftables", OURS),
-        ("banaction = nftables-multiport", MULTIPORT),
-        ("banaction = nftables-allports", ALLPORTS),
+        ("banaction = auto", OURS),
+        ("banaction = iptables-legacy", replace(OURS, backend="iptables-legacy")),
+        (
+            "banaction = iptables-legacy[type=multiport]",
+            replace(MULTIPORT, backend="iptables-legacy"),
+        ),
+        ("banaction = nftables", nftables(OURS)),
+        ("banaction = nftables-multiport", nftables(MULTIPORT)),
+        ("banaction = nftables-allports", nftables(ALLPORTS)),
         ("banaction = iptables-multiport", MULTIPORT),
         ("banaction = iptables-allports", ALLPORTS),
-        ("banaction = nftables[type=multiport]", MULTIPORT),
-        ("banaction = nftables[type=allports]", ALLPORTS),
+        ("banaction = nftables[type=multiport]", nftables(MULTIPORT)),
+        ("banaction = nftables[type=allports]", nftables(ALLPORTS)),
         ("banaction = %(banaction_allports)s", OURS),
         (
             'banaction = nftables[port="80,443", protocol="tcp,udp"]',
-            WallSettings(
-                ports=((80, 80), (443, 443)),
-                protocols=("tcp", "udp"),
-                blocktype=Blocktype.REJECT,
+            nftables(
+                WallSettings(
+                    ports=((80, 80), (443, 443)),
+                    protocols=("tcp", "udp"),
+                    blocktype=Blocktype.REJECT,
+                )
             ),
         ),
-        ("banaction = nftables[blocktype=reject]", WallSettings(blocktype=Blocktype.REJECT)),
+        (
+            "banaction = nftables[blocktype=reject]",
+            nftables(WallSettings(blocktype=Blocktype.REJECT)),
+        ),
         ("blocktype = reject", WallSettings(blocktype=Blocktype.REJECT)),
         (
             "banaction = nftables-allports[blocktype=DROP]",
-            WallSettings(protocols=("tcp",), blocktype=Blocktype.DROP),
+            nftables(WallSettings(protocols=("tcp",), blocktype=Blocktype.DROP)),
         ),
         (
             "banaction = iptables-allports[blocktype=REJECT --reject-with icmp-port-unreachable]",
@@ -46,26 +62,30 @@ ALLPORTS = WallSettings(protocols=("tcp",), blocktype=Blocktype.REJECT)
         ),
         (
             "banaction = nftables-allports\nprotocol = all",
-            WallSettings(blocktype=Blocktype.REJECT),
+            nftables(WallSettings(blocktype=Blocktype.REJECT)),
         ),
         (
             "banaction = nftables-multiport\nport = 0:65535\nprotocol = udp",
-            WallSettings(protocols=("udp",), blocktype=Blocktype.REJECT),
+            nftables(WallSettings(protocols=("udp",), blocktype=Blocktype.REJECT)),
         ),
         ("action = %(action_)s", OURS),
-        ("action = nftables-multiport", MULTIPORT),
+        ("action = nftables-multiport", nftables(MULTIPORT)),
         ('action = %(banaction)s[port="%(port)s", chain="<known/chain>"]', MULTIPORT),
         ("banaction = iptables[type=oneport]", MULTIPORT),
         ("banaction = iptables-multiport-log", MULTIPORT),
         (
             "action = nftables-multiport[protocol=tcp]\n  nftables-multiport[port=53,protocol=udp]",
-            WallSettings(
-                ports=((22, 22), (53, 53)), protocols=("tcp", "udp"), blocktype=Blocktype.REJECT
+            nftables(
+                WallSettings(
+                    ports=((22, 22), (53, 53)),
+                    protocols=("tcp", "udp"),
+                    blocktype=Blocktype.REJECT,
+                )
             ),
         ),
         (
             "action = nftables-multiport\n  nftables-allports[protocol=all]",
-            WallSettings(blocktype=Blocktype.REJECT),
+            nftables(WallSettings(blocktype=Blocktype.REJECT)),
         ),
     ],
 )

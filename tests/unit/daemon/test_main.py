@@ -14,20 +14,24 @@ from f2b.decide.assemble import assemble
 from f2b.errors import ConfigError, Exit
 from tests.unit.decide.making import HERE, jail, settings
 
-NULL = WallSettings(backend="null")
+NULL, NFTABLES = WallSettings(backend="null"), WallSettings(backend="nftables")
 
 
 def test_the_jails_name_the_backend() -> None:
     assert _backend_name([jail(wall=NULL), jail(name="other", wall=NULL)]) == "null"
 
 
-def test_without_jails_it_is_nftables() -> None:
-    assert _backend_name([]) == "nftables"
+def test_without_jails_it_is_the_best() -> None:
+    assert _backend_name([]) == "auto"
+
+
+def test_auto_goes_along_with_any_other() -> None:
+    assert _backend_name([jail(wall=NULL), jail(name="other")]) == "null"
 
 
 def test_two_backends_are_an_error() -> None:
     with pytest.raises(ConfigError, match="different backends: nftables, null"):
-        _backend_name([jail(wall=NULL), jail(name="other")])
+        _backend_name([jail(wall=NULL), jail(name="other", wall=NFTABLES)])
 
 
 def test_a_broken_jail_has_no_say() -> None:
