@@ -5,16 +5,16 @@ either all of a batch or nothing of it, and nothing is counted twice. The calls 
 them in a worker thread, one at a time.
 """
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from f2b import addresses, failpoint
+from f2b import addresses, failpoint, outbox
+from f2b.dbfile import lock, move_aside
 from f2b.errors import Exit, NotPermittedError, StoreError, StoreVersionError
 from f2b.model import (
     Ban,
@@ -28,8 +28,9 @@ from f2b.model import (
     Reason,
     Source,
 )
+from f2b.outbox import Row
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x66326200  # "f2b": other people's databases are not touched
 
 SCHEMA = f"""
@@ -48,6 +49,7 @@ CREATE TABLE bans (
     ended REAL, reason TEXT,
     PRIMARY KEY (jail, offender, offence)
 ) WITHOUT ROWID;
+{outbox.SCHEMA}
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
@@ -65,6 +67,9 @@ class Batch:
     decisions: tuple[Decision, ...] = ()
     position: Position | None = None
     caught_up: Mapping[str, str | None] = field(default_factory=dict)
+    outbox: tuple[Row, ...] = ()
+    done: tuple[str, ...] = ()
+    """The ids of rows of the outbox that are carried out."""
 
 
 class Store:
@@ -76,7 +81,7 @@ class Store:
         """Where a corrupt database was moved to at opening."""
         self.damaged = 0
         """Rows that make no sense and were left out."""
-        self._lock = _lock(path)
+        self._lock = lock(path)
         try:
             self._db = self._open_sound()
         except BaseException:
@@ -89,7 +94,7 @@ class Store:
         except sqlite3.DatabaseError as error:
             if not _is_corrupt(error):
                 raise _translate(self.path, error) from error
-        self.set_aside = _move_aside(self.path)
+        self.set_aside = move_aside(self.path)
         try:
             return self._open()
         except sqlite3.Error as error:
@@ -115,6 +120,10 @@ class Store:
             db.execute("PRAGMA synchronous = NORMAL")
             if empty:
                 db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+            elif db.execute("PRAGMA user_version").fetchone() == (1,):
+                db.executescript(
+                    f"BEGIN IMMEDIATE; {outbox.SCHEMA} PRAGMA user_version = 2; COMMIT;"
+                )
             _touch_everything(db)
         except BaseException:
             db.close()
@@ -151,6 +160,7 @@ class Store:
                     db.execute("DELETE FROM jails WHERE name = ?", (name,))
                 else:
                     db.execute("INSERT OR REPLACE INTO jails VALUES (?, ?)", (name, fingerprint))
+            outbox.write(db, batch.outbox, batch.done)
             if batch.position is not None:
                 _write_position(db, batch.position)
             failpoint.reach("before-commit")
@@ -223,6 +233,22 @@ class Store:
         """Say whether that failure was stored before."""
         query = "SELECT 1 FROM failures WHERE jail = ? AND offender = ? AND cursor = ?"
         return any(self._rows(query, (jail, str(offender), cursor)))
+
+    def waiting(self) -> list[Row]:
+        """What is still to be carried out, in the order of the decisions."""
+        return list(outbox.rows(self._rows(outbox.ALL)))
+
+    def cursors(
+        self, offender: addresses.Offender, until: float, most: int, jail: str | None = None
+    ) -> list[str]:
+        """The entries of the newest failures up to a time, oldest first; in one jail or in all."""
+        query = (
+            "SELECT cursor FROM failures WHERE offender = ? AND time <= ? AND ifnull(jail = ?, 1) "
+            "ORDER BY time DESC LIMIT ?"
+        )
+        return [cursor for (cursor,) in self._rows(query, (str(offender), until, jail, most))][
+            ::-1
+        ]
 
     def purge_failures(self, jail: str, after: FailureKey, before: float) -> FailureKey | None:
         """Forget a slice of a jail's failures older than `before`; where the next slice begins, None at the end.
@@ -330,46 +356,7 @@ def _touch_everything(db: sqlite3.Connection) -> None:
     db.execute("SELECT count(start), count(until) FROM bans").fetchone()
     db.execute("SELECT * FROM position").fetchall()
     db.execute("SELECT * FROM jails").fetchall()
-
-
-def _lock(path: Path) -> TextIO:
-    """One daemon a database: the lock is the kernel's and ends with the process, however it ends."""
-    lock = path.with_name(path.name + ".lock")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = lock.open("a")
-        lock.chmod(0o600)
-    except PermissionError as error:
-        raise NotPermittedError(
-            f"no permission for {path.parent}", hint="run as root or as user f2b"
-        ) from error
-    except OSError as error:
-        raise StoreError(
-            f"cannot use {path.parent}: {error.strerror}", hint="set dbfile in f2b.conf"
-        ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        refusal = StoreError(
-            f"another f2b is running on {path}",
-            hint="`f2b ping` asks it; a second one needs its own dbfile and table",
-        )
-        refusal.exit = Exit.CONFIG
-        raise refusal from None
-    return handle
-
-
-def _move_aside(path: Path) -> Path:
-    """Never deleted: an admin may want to rescue something from it."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
-        number += 1
-    for suffix in ("-wal", "-shm", ""):
-        source = path.with_name(path.name + suffix)
-        if source.exists():
-            source.rename(aside.with_name(aside.name + suffix))
-    return aside
+    db.execute("SELECT count(at) FROM outbox").fetchone()
 
 
 def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
