@@ -12,6 +12,7 @@ from f2b.actions.base import Backend
 from f2b.actions.loader import backend
 from f2b.config.load import load
 from f2b.config.problems import ConfigErrors, Severity
+from f2b.config.wall import NO_WALL
 from f2b.daemon.events import Events, Level
 from f2b.daemon.notify import Notifier
 from f2b.daemon.reload import remember
@@ -97,7 +98,9 @@ def _adopt(wall: Backend, jails: Sequence[Jail], store: Store, now: float) -> No
 
 
 def _backend_name(jails: Iterable[Jail]) -> str:
-    names = {jail.settings.wall.backend for jail in jails if not jail.broken} or {"nftables"}
+    names = {jail.settings.wall.backend for jail in jails if not jail.broken} - {NO_WALL} or {
+        "nftables"
+    }
     if len(names) > 1:
         raise ConfigError(
             f"the jails name different backends: {', '.join(sorted(names))}",

@@ -18,6 +18,7 @@ from f2b.actions.base import Backend
 from f2b.config.load import Config
 from f2b.config.settings import Latency, OnStop
 from f2b.daemon import reload, wall
+from f2b.daemon.actions import Actions
 from f2b.daemon.catchup import CatchUps
 from f2b.daemon.control import Control
 from f2b.daemon.enforcer import Enforcer
@@ -102,15 +103,14 @@ class Service:
         self._catch_ups = CatchUps(
             self._recorder, self._store, self._questions.settle, time.time, self._pace
         )
+        self._actions = Actions(
+            self._engine, self._recorder, parts.store, parts.events, self._config.daemon.journal,
+            time.time,
+        )  # fmt: skip
         self._health = Health(
-            self._engine,
-            self._recorder,
-            self._enforcer,
-            self._catch_ups,
-            self._questions,
-            self._events,
-            self._pace,
-        )
+            self._engine, self._recorder, self._enforcer, self._catch_ups, self._questions,
+            self._events, self._pace, self._actions,
+        )  # fmt: skip
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -136,6 +136,7 @@ class Service:
         await control.start()  # first, since a socket in use means that nothing must be touched
         built = False
         try:
+            await self._actions.start()
             await self._exempt.start()
             await self._enforcer.start()
             built = True
@@ -164,6 +165,7 @@ class Service:
         if self._position.cursor:
             self._spawn(self._recorder.record(Batch(position=self._safe())))
             await asyncio.sleep(0)
+        await self._actions.stop(STOP, lift=lift)
         written = await self._recorder.finish(STOP)
         await self._enforcer.settled(STOP)
         if lift:
@@ -200,6 +202,7 @@ class Service:
             status=self._status,
             progress=self._catch_ups.progress,
             slow=self._pace.slow,
+            actions=self._actions,
             clock=time.time,
         )
         return Control(
@@ -279,10 +282,13 @@ class Service:
         self, decisions: Sequence[Decision], position: Position | None = None
     ) -> None:
         """Remember, then enforce, then say so."""
+        rows = self._actions.plan(decisions)
         try:
-            await self._recorder.record(Batch(tuple(decisions), position))
+            await self._recorder.record(Batch(tuple(decisions), position, outbox=rows))
         finally:
-            self._enforcer.submit(decisions)  # also when cancelled: it is decided
+            # Also when cancelled: it is decided.
+            self._enforcer.submit(wall.touching(self._engine, decisions))
+            self._actions.submit(rows)
         for decision in decisions:
             self._events.decided(decision)
 
@@ -348,6 +354,7 @@ class Service:
         self._events.threshold = Level[prepared.config.daemon.loglevel]
         self._enforcer.rebuild()
         await self._carry_out(decisions)
+        self._actions.renew()
         if self._union() != before:
             self._detach()
             self._reader = JournalReader(self._config.daemon.journal, self._union())
