@@ -119,6 +119,15 @@ class SlowLaneRow(TypedDict):
     not_judged: int
 
 
+class ActionRow(TypedDict):
+    """An action of a jail that is no firewall of ours: what it has still to do, and why it cannot, null if it can."""
+
+    name: str
+    waiting: int
+    given_up: int
+    failing: str | None
+
+
 class JailStatus(JailRow):
     """A jail in full."""
 
@@ -130,6 +139,7 @@ class JailStatus(JailRow):
     bantime: float | None
     slow_lane: SlowLaneRow
     increment: bool
+    actions: list[ActionRow]
     bans: list[BanRow]
 
 

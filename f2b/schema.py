@@ -1,7 +1,14 @@
 """What the database looks like, and how it is told from other people's."""
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x66326200  # "f2b": other people's databases are not touched
+
+OUTBOX = """
+CREATE TABLE outbox (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at REAL NOT NULL, jail TEXT NOT NULL, action TEXT NOT NULL,
+    step TEXT NOT NULL, offender TEXT NOT NULL, about TEXT NOT NULL
+);
+"""
 
 SCHEMA = f"""
 CREATE TABLE position (
@@ -19,6 +26,10 @@ CREATE TABLE bans (
     ended REAL, reason TEXT,
     PRIMARY KEY (jail, offender, offence)
 ) WITHOUT ROWID;
+{OUTBOX}
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
+
+FROM_OLDER = {1: OUTBOX}
+"""What each version adds to the one before it, by the number of that."""

@@ -5,7 +5,6 @@ either all of a batch or nothing of it, and nothing is counted twice. The calls 
 them in a worker thread, one at a time.
 """
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -13,9 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from f2b import addresses, failpoint
+from f2b import addresses, failpoint, outbox
+from f2b.dbfile import lock, move_aside
 from f2b.errors import Exit, NotPermittedError, StoreError, StoreVersionError
 from f2b.journal.cursor import Cursor, passed
 from f2b.model import (
@@ -30,7 +30,8 @@ from f2b.model import (
     Reason,
     Source,
 )
-from f2b.schema import APPLICATION, SCHEMA, VERSION
+from f2b.outbox import Row
+from f2b.schema import APPLICATION, FROM_OLDER, SCHEMA, VERSION
 
 FailureKey = tuple[str, str]
 """Offender and cursor: the place of a failure within its jail."""
@@ -47,6 +48,9 @@ class Batch:
     decisions: tuple[Decision, ...] = ()
     position: Position | None = None
     caught_up: Mapping[str, str | None] = field(default_factory=dict)
+    outbox: tuple[Row, ...] = ()
+    done: tuple[str, ...] = ()
+    """The ids of rows of the outbox that are carried out."""
 
 
 class Store:
@@ -58,7 +62,7 @@ class Store:
         """Where a corrupt database was moved to at opening."""
         self.damaged = 0
         """Rows that make no sense and were left out."""
-        self._lock = _lock(path)
+        self._lock = lock(path)
         try:
             self._db = self._open_sound()
         except BaseException:
@@ -71,7 +75,7 @@ class Store:
         except sqlite3.DatabaseError as error:
             if not _is_corrupt(error):
                 raise _translate(self.path, error) from error
-        self.set_aside = _move_aside(self.path)
+        self.set_aside = move_aside(self.path)
         try:
             return self._open()
         except sqlite3.Error as error:
@@ -97,6 +101,8 @@ class Store:
             db.execute("PRAGMA synchronous = NORMAL")
             if empty:
                 db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+            else:
+                _upgrade(db)
             _touch_everything(db)
         except BaseException:
             db.close()
@@ -133,6 +139,7 @@ class Store:
                     db.execute("DELETE FROM jails WHERE name = ?", (name,))
                 else:
                     db.execute("INSERT OR REPLACE INTO jails VALUES (?, ?)", (name, fingerprint))
+            outbox.write(db, batch.outbox, batch.done)
             if batch.position is not None:
                 _write_position(db, batch.position)
             failpoint.reach("before-commit")
@@ -201,6 +208,22 @@ class Store:
         """Say whether that failure was stored before."""
         query = "SELECT 1 FROM failures WHERE jail = ? AND offender = ? AND cursor = ?"
         return any(self._rows(query, (jail, str(offender), cursor)))
+
+    def waiting(self) -> list[Row]:
+        """What is still to be carried out, in the order of the decisions."""
+        return list(outbox.rows(self._rows(outbox.ALL)))
+
+    def cursors(
+        self, offender: addresses.Offender, until: float, most: int, jail: str | None = None
+    ) -> list[str]:
+        """The entries of the newest failures up to a time, oldest first; in one jail or in all."""
+        query = (
+            "SELECT cursor FROM failures WHERE offender = ? AND time <= ? AND ifnull(jail = ?, 1) "
+            "ORDER BY time DESC LIMIT ?"
+        )
+        return [cursor for (cursor,) in self._rows(query, (str(offender), until, jail, most))][
+            ::-1
+        ]
 
     def purge_failures(self, jail: str, after: FailureKey, before: float) -> FailureKey | None:
         """Forget a slice of a jail's failures older than `before`; where the next slice begins, None at the end.
@@ -304,52 +327,20 @@ def _write_position(db: sqlite3.Connection, position: Position) -> None:
     db.execute("INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?)", row)
 
 
+def _upgrade(db: sqlite3.Connection) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    steps = "".join(FROM_OLDER[old] for old in range(version, VERSION))
+    if steps:
+        db.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
 def _touch_everything(db: sqlite3.Connection) -> None:
     """Read every page that a start relies on: what is corrupt shows now, while it can still be set aside."""
     db.execute("SELECT count(time), count(counts) FROM failures").fetchone()
     db.execute("SELECT count(start), count(until) FROM bans").fetchone()
     db.execute("SELECT * FROM position").fetchall()
     db.execute("SELECT * FROM jails").fetchall()
-
-
-def _lock(path: Path) -> TextIO:
-    """One daemon a database: the lock is the kernel's and ends with the process, however it ends."""
-    lock = path.with_name(path.name + ".lock")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = lock.open("a")
-        lock.chmod(0o600)
-    except PermissionError as error:
-        raise NotPermittedError(
-            f"no permission for {path.parent}", hint="run as root or as user f2b"
-        ) from error
-    except OSError as error:
-        raise StoreError(
-            f"cannot use {path.parent}: {error.strerror}", hint="set dbfile in f2b.conf"
-        ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        refusal = StoreError(
-            f"another f2b is running on {path}",
-            hint="`f2b ping` asks it; a second one needs its own dbfile and table",
-        )
-        refusal.exit = Exit.CONFIG
-        raise refusal from None
-    return handle
-
-
-def _move_aside(path: Path) -> Path:
-    """Never deleted: an admin may want to rescue something from it."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
-        number += 1
-    for suffix in ("-wal", "-shm", ""):
-        source = path.with_name(path.name + suffix)
-        if source.exists():
-            source.rename(aside.with_name(aside.name + suffix))
-    return aside
+    db.execute("SELECT count(at) FROM outbox").fetchone()
 
 
 def _is_corrupt(error: sqlite3.DatabaseError) -> bool:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from f2b import times
-from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus, SlowLaneRow
+from f2b.protocol import ActionRow, BanRow, DaemonStatus, JailRow, JailStatus, SlowLaneRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def jail(answer: JailStatus, now: float) -> Table:
         f"{answer['name']}: filter {answer['filter']}{reading}, {rule}{matches}\n"
         f"found {answer['found']}, failing {answer['failing']}, ignored {answer['ignored']}, "
         f"banned {answer['banned']} (ever {answer['banned_total']}), {_state(answer)}"
-        f"{_slow_lane(answer['slow_lane'])}"
+        f"{_slow_lane(answer['slow_lane'])}{_actions(answer['actions'])}"
     )
     bans = answer["bans"]
     cells = [_ban_cells(row, now) for row in bans]
@@ -112,6 +112,15 @@ def _slow_lane(row: SlowLaneRow) -> str:
             f"\nin the slow lane {row['waiting']} lines wait, {row['not_judged']} could not be judged"
         )
     return "".join(lines)
+
+
+def _actions(rows: Iterable[ActionRow]) -> str:
+    return "".join(
+        f"\naction {row['name']}: {row['waiting']} waiting"
+        + (f", {row['given_up']} given up" if row["given_up"] else "")
+        + (f", FAILS: {row['failing']}" if row["failing"] else "")
+        for row in rows
+    )
 
 
 def clock(stamp: float) -> str:

@@ -10,12 +10,13 @@ from f2b.config.table import Where, settings
 
 
 class Part(StrEnum):
-    """What may change about a jail, by who must know: detector, wall, tally and ledger, ignore."""
+    """What may change about a jail, by who must know: detector, wall, tally and ledger, ignore, commands."""
 
     FILTER = "filter"
     WALL = "wall"
     THRESHOLDS = "thresholds"
     IGNORE = "ignore"
+    ACTIONS = "actions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def _changed_parts(old: JailSettings, new: JailSettings) -> frozenset[Part]:
         return {
             Part.FILTER: (_words(jail.filter), jail.filter.maxsessions, jail.filter.usedns),
             Part.WALL: (jail.wall,),
+            Part.ACTIONS: (jail.actions,),
             Part.THRESHOLDS: (
                 jail.maxretry,
                 jail.findtime,

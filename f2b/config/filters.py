@@ -2,22 +2,21 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from f2b.config.definition import Definition
 from f2b.config.files import Files
-from f2b.config.ini import DEFAULT, Dialect, escaped
+from f2b.config.ini import escaped
 from f2b.config.marks import Allowance
 from f2b.config.parameters import idle
 from f2b.config.problems import Collector
 from f2b.config.reading import usual
-from f2b.config.section import parsed, placed
+from f2b.config.section import parsed
 from f2b.config.settings import Feed, FilterSettings, Located, Reading
 from f2b.config.spec import Spec
 from f2b.config.table import Where, settings
-from f2b.config.tags import substitute
-from f2b.errors import ConfigError, Origin
+from f2b.errors import ConfigError
 
 _ROWS = settings(Where.FILTER)
 _LISTS = ("failregex", "ignoreregex", "journalmatch")
@@ -26,30 +25,19 @@ _CUSTOMARY = ("mode", "logtype", "datepattern")
 _MODE = re.compile(r"<mdre-([^\s<>]+)>")
 
 
-class FilterFile:
+class FilterFile(Definition):
     """A filter with its parameters, as one jail sees it; `variables` are options of that jail.
 
     `logtype` tells filters where their lines come from, unless they are told otherwise: journal, or file.
 
-    Precedence is fail2ban's: parameters, then [Init], then a jail's own option, then [Definition].
     Of the options that are lists, a jail's own comes after one in parameters or [Init].
     """
 
     def __init__(
         self, files: Files, spec: Spec, variables: Mapping[str, str], logtype: str = "journal"
     ) -> None:
-        self.name = spec.name
-        self._marks = files.marks
-        self._parameters = {name.lower(): value for name, value in spec.options.items()}
-        self._jail = {name: text for name, text in variables.items() if name not in _ROWS}
-        self._given = [name for name in self._parameters if "?" not in name]
-        self._dialect = _dialect(files, spec.name)
-        if "logtype" not in self._dialect.own["Definition"]:
-            self._parameters["logtype"] = self._parameters.get("logtype") or logtype
-        self._found: dict[tuple[str, str], str | None] = {}
-        self._variables = self._escaped({})
-        self._variables = self._escaped(self._init())
-        self._found.clear()  # what was found without [Init]
+        kept = {name: text for name, text in variables.items() if name not in _ROWS}
+        super().__init__(files, "filter", spec, kept, {"logtype": logtype})
 
     @property
     def lacks_failregex(self) -> bool:
@@ -120,77 +108,6 @@ class FilterFile:
             return jail
         return f"{specific}\n{jail}" if option in _LISTS else specific
 
-    def _text(
-        self, option: str, look_up: Callable[[str], str | None], allowance: Allowance | None = None
-    ) -> str | None:
-        text = look_up(option)
-        if text is None:
-            return None
-        with placed(self._marks.located(text).origin, option):
-            return substitute(text, self._look_up, allowance)
-
-    def _look_up(self, name: str) -> str | None:
-        """What ``<name>`` stands for: `option`, `known/option` or `section/option`."""
-        place, slash, option = name.partition("/")
-        if place == "known":
-            return self._first(
-                ("Init", option), ("Definition", name), (DEFAULT, option), ("Definition", option)
-            )
-        if slash:
-            place = DEFAULT if place.lower() == "default" else place
-            return self._get(place, option) if place in self._dialect.own else None
-        found = self._specific(name)
-        if found is None:
-            found = self._jail.get(name)
-        return self._get("Definition", name) if found is None else found
-
-    def _specific(self, name: str) -> str | None:
-        if name in self._parameters:
-            return self._parameters[name]
-        return self._first(("Init", name))
-
-    def _first(self, *places: tuple[str, str]) -> str | None:
-        for section, option in places:
-            if option in self._dialect.own.get(section, {}):
-                return self._get(section, option)
-        return None
-
-    def _get(self, section: str, option: str) -> str | None:
-        """An option as its section sees it, or else that of DEFAULT."""
-        key = section, option
-        if key not in self._found:
-            self._found[key] = self._find(section, option)
-        return self._found[key]
-
-    def _find(self, section: str, option: str) -> str | None:
-        defined = self._dialect.own[section]
-        hidden = set()
-        if section != "Definition" or option not in defined:
-            # What comes from elsewhere has the last word in a line of [Definition]; in one of DEFAULT that a tag asks
-            # for, the parameters have; in other sections none has.
-            hidden = self._dialect.own[DEFAULT].keys() | defined.keys()
-            hidden -= self._parameters.keys() if section == "Definition" else set()
-        hidden.add(option)
-        others = {
-            name: text
-            for name, text in self._variables.items()
-            if name.removeprefix("known/") not in hidden
-        }
-        return self._dialect.get(section, option, vars=others, fallback=None)
-
-    def _escaped(self, init: Mapping[str, str]) -> dict[str, str]:
-        known = {f"known/{name}": text for name, text in init.items()}
-        texts = {**self._jail, **init, **known, **self._parameters}
-        return {name: escaped(text) for name, text in texts.items()}
-
-    def _init(self) -> dict[str, str]:
-        """What [Init] gives to [Definition]; without what is wrong in it, which is told where it is needed."""
-        init = {}
-        for option in self._dialect.own.get("Init", {}):
-            with suppress(ConfigError):
-                init[option] = self._get("Init", option) or ""
-        return init
-
     def _parsed(self, texts: Mapping[str, str], option: str) -> Any:
         row = _ROWS[option]
         return parsed(row, self._marks.located(texts[option] or row.default))
@@ -217,16 +134,3 @@ class FilterFile:
                     origin=origin,
                     hint=f"its modes: {', '.join(modes)}",
                 )
-
-
-def _dialect(files: Files, name: str) -> Dialect:
-    """The files of a filter; an empty name is the filter that finds nothing."""
-    if not name:
-        return Dialect({DEFAULT: {}, "Definition": {}}, files.marks)
-    stem = name if name.startswith(("/", "./")) else f"filter.d/{name}"
-    dialect = files.layers(stem) if stem.isprintable() else None
-    if dialect is None:
-        raise ConfigError(f"there is no filter {name!r}: {stem}.conf does not exist")
-    if "Definition" not in dialect.own:
-        raise ConfigError(f"filter {name!r} has no [Definition]", origin=Origin(f"{stem}.conf", 0))
-    return dialect

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import f2b
+from f2b.config.actions import read_actions
 from f2b.config.asking import list_problems, parted
 from f2b.config.files import Files
 from f2b.config.filters import FilterFile
@@ -37,6 +38,9 @@ _SEEN_BY_FILTERS = [
     "bantime.factor", "bantime.formula", "bantime.multipliers", "bantime.maxtime", "bantime.rndtime",
     "bantime.overalljails", "ignorecommand", "ignoreself", "ignoreip", "ignorecache", "logtimezone", "logencoding",
     "logpath", "usedns", "datepattern",
+]  # fmt: skip
+_SEEN_BY_ACTIONS = [
+    *_SEEN_BY_FILTERS, "destemail", "sender", "sendername", "mta", "fail2ban_agent", "port", "protocol",
 ]  # fmt: skip
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,63}", re.ASCII)
 
@@ -86,8 +90,9 @@ def read_jail(dialect: Dialect, files: Files, name: str) -> tuple[JailSettings, 
     ignoreip, elsewhere = parted(values.pop("ignoreip"), files.directory)
     values |= {"wall": wall[0], "increment": increment, "origin": origin}
     values |= {"ignoreip": ignoreip, "ignoreelsewhere": elsewhere}
-    jail = JailSettings(name=name, filter=found[0], **values)
-    problems = found[1] + [_left_out(*action) for action in wall[1]]
+    actions, problems = read_actions(wall[1], files, _variables(section, _SEEN_BY_ACTIONS), name)
+    jail = JailSettings(name=name, filter=found[0], actions=actions, **values)
+    problems += found[1]
     problems += list_problems(elsewhere, section.located("ignoreip").origin)
     if jail.ignorecommand and found[0].feed is Feed.BANS:
         problems.append(
@@ -147,10 +152,10 @@ def filter_of(
         return FilterFile(files, spec, _variables(section), logtype)
 
 
-def _variables(section: Section) -> dict[str, str]:
-    """The jail's options, which its filter's files may refer to as ``%(option)s``."""
+def _variables(section: Section, options: Iterable[str] = _SEEN_BY_FILTERS) -> dict[str, str]:
+    """The jail's options, which the files of its filter and actions may refer to as ``%(option)s``."""
     variables = {}
-    for option in _SEEN_BY_FILTERS:
+    for option in options:
         try:
             text = section.marked(option)
         except ConfigError:
@@ -158,8 +163,3 @@ def _variables(section: Section) -> dict[str, str]:
         if text is not None:
             variables[option] = text
     return variables
-
-
-def _left_out(action: str, origin: Origin) -> Problem:
-    text = f"action {action!r} is ignored because mail and report actions are not available yet"
-    return Problem(Severity.WARNING, origin, text)

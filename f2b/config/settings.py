@@ -88,13 +88,47 @@ class Blocktype(StrEnum):
 class WallSettings:
     """How a jail's bans look in the firewall. No ports: all ports; no protocols: all protocols.
 
-    `backend` is auto where it is not named: the best that works.
+    `backend` is auto where it is not named: the best that works; none where a command of the admin's is the firewall.
     """
 
     backend: str = "auto"
     ports: tuple[tuple[int, int], ...] = ()
     protocols: tuple[str, ...] = ()
     blocktype: Blocktype = Blocktype.DROP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionCommands:
+    """The shell commands of an action, for one family; with the tags in them that are known when it happens."""
+
+    start: str = ""
+    stop: str = ""
+    ban: str = ""
+    unban: str = ""
+    reban: str = ""
+    prolong: str = ""
+    flush: str = ""
+    check: str = ""
+    repair: str = ""
+    reload: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionSettings:
+    """An action of a jail that is no firewall of ours; `name` is unique in its jail."""
+
+    jail: str
+    name: str
+    inet4: ActionCommands = field(default_factory=ActionCommands)
+    inet6: ActionCommands = field(default_factory=ActionCommands)
+    on_demand: bool = False
+    repair_on_unban: bool = False
+    norestored: bool = False
+    timeout: float = 60
+    retry_for: float = 3600
+    plugin: str = ""  # the entry point that takes the place of the commands
+    parameters: tuple[tuple[str, str], ...] = ()
+    origin: Origin = field(default=NOWHERE, compare=False)
 
 
 class Counting(StrEnum):
@@ -123,6 +157,7 @@ class JailSettings:
     name: str
     filter: FilterSettings
     wall: WallSettings = field(default_factory=WallSettings)
+    actions: tuple[ActionSettings, ...] = ()
     maxretry: int = 5
     findtime: float = 600
     bantime: float | None = 600

@@ -255,7 +255,8 @@ _JAIL = (
         "banaction_allports", Where.JAIL, None, "auto", "a text for banaction to refer to"
     ),
     Setting(
-        "action", Where.JAIL, None, "%(action_)s", "the actions: their firewalls make one wall"
+        "action", Where.JAIL, None, "%(action_)s",
+        "the actions: their firewalls make one wall, the others are files in action.d"
     ),
     Setting("port", Where.JAIL, ports, "0:65535", "the ports that nftables-multiport closes"),
     Setting("protocol", Where.JAIL, protocols, "tcp", "tcp, udp, tcp,udp or all"),
@@ -274,6 +275,11 @@ _JAIL = (
             ("action_cf_mwl", "cloudflare sendmail-whois-lines"),
             ("action_blocklist_de", "blocklist_de"),
             ("action_abuseipdb", "abuseipdb"),
+            ("destemail", "root@localhost"),
+            ("sender", "root@localhost"),
+            ("sendername", "f2b"),
+            ("mta", "sendmail"),
+            ("fail2ban_agent", "f2b/%(fail2ban_version)s"),
         )
     ),
     *_ignored(
@@ -284,10 +290,6 @@ _JAIL = (
     *_ignored(Where.JAIL, "a journal entry carries its own time", "datepattern"),
     *_ignored(Where.JAIL, "the journal keeps the lines", "maxmatches"),
     *_ignored(Where.JAIL, "f2b's chain comes before all of these", "chain"),
-    *_ignored(
-        Where.JAIL, "mail and report actions are not available yet",
-        "destemail sender sendername mta fail2ban_agent",
-    ),
 )
 
 _FILTER = (

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from f2b.config.actions import exists
 from f2b.config.files import Files
 from f2b.config.ports import merged
 from f2b.config.problems import Collector
@@ -39,8 +40,13 @@ _WITHOUT_EFFECT = ("name", "actname", "chain")  # fail2ban's stock action_ passe
 _ROWS = settings(Where.JAIL)
 
 
-def read_wall(section: Section, files: Files) -> tuple[WallSettings, tuple[Located, ...]]:
-    """The wall that a jail asks for, and the names of the actions that f2b leaves out."""
+NO_WALL = "none"
+
+Others = tuple[tuple[Spec, Origin], ...]
+
+
+def read_wall(section: Section, files: Files) -> tuple[WallSettings, Others]:
+    """The wall that a jail asks for, and its actions that are none of our firewalls."""
     banaction, action = section.located("banaction"), section.located("action")
     with placed(banaction.origin, "banaction"):
         wanted = parse(banaction.text)
@@ -50,6 +56,9 @@ def read_wall(section: Section, files: Files) -> tuple[WallSettings, tuple[Locat
             hint = "write action = %(action_)s"
             raise ConfigError("is empty, and there are no jails yet that only watch", hint=hint)
     firewalls = [spec for spec in specs if spec.name in _TYPES]
+    others = tuple((spec, action.origin) for spec in specs if spec.name not in _TYPES)
+    if not firewalls and any(exists(files, spec.name) for spec in specs):
+        return WallSettings(backend=NO_WALL), others
     if not firewalls:
         if wanted.name not in _TYPES:
             raise ConfigError(
@@ -68,8 +77,7 @@ def read_wall(section: Section, files: Files) -> tuple[WallSettings, tuple[Locat
         )
         for spec in firewalls
     ]
-    left_out = (Located(spec.name, action.origin) for spec in specs if spec.name not in _TYPES)
-    return _joined(walls), tuple(left_out)
+    return _joined(walls), others
 
 
 def _joined(walls: Sequence[WallSettings]) -> WallSettings:

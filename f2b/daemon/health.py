@@ -4,6 +4,7 @@ import time
 
 from f2b.config.settings import DaemonSettings
 from f2b.daemon import report
+from f2b.daemon.actions import Actions
 from f2b.daemon.catchup import CatchUps
 from f2b.daemon.enforcer import Enforcer
 from f2b.daemon.events import Events
@@ -19,7 +20,7 @@ from f2b.protocol import DaemonStatus
 class Health:
     """Reads everything; changes nothing but what is still to be told."""
 
-    def __init__(  # noqa: PLR0917
+    def __init__(  # noqa: PLR0913, PLR0917
         self,
         engine: Engine,
         recorder: Recorder,
@@ -28,6 +29,7 @@ class Health:
         questions: Questions,
         events: Events,
         pace: Pace,
+        actions: Actions,
     ) -> None:
         self._engine = engine
         self._recorder = recorder
@@ -36,6 +38,7 @@ class Health:
         self._questions = questions
         self._events = events
         self._pace = pace
+        self._actions = actions
         self._told: set[str] = set()
         self._since = time.time()
 
@@ -57,7 +60,7 @@ class Health:
             found.append(f"{self._enforcer.name}: {self._enforcer.embattled}")
         broken = (jail for jail in self._engine.jails.values() if jail.broken)
         found += [f"jail {jail.name}: {jail.broken}" for jail in broken]
-        return found + [
+        return [*found, *self._actions.degraded()] + [
             f"jail {name}: the regex at {row['regex']} takes too long, quarantined"
             for name, row in self._pace.quarantined()
         ]
@@ -83,6 +86,7 @@ class Health:
             "lines_not_judged": self._pace.lane.dropped.total() + self._pace.lane.unjudged.total(),
             "invalid_addresses": sum(jail.filter.invalid for jail in jails),
             **self._questions.counters(),
+            **self._actions.counters(),
         }
         status = report.daemon_status(
             self._engine,

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from f2b.errors import F2bError
 from f2b.model import Decision, Found, Position
+from f2b.outbox import Row
 from f2b.store import Batch, Store
 
 PATIENCE = 1.0
@@ -31,6 +32,8 @@ class _Gathered:
         self.decisions: list[Decision] = []
         self.position: Position | None = None
         self.caught_up: dict[str, str | None] = {}
+        self.outbox: list[Row] = []
+        self.done: list[str] = []
         self.tried: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def add(self, batch: Batch, room: int) -> int:
@@ -41,10 +44,18 @@ class _Gathered:
         self.decisions += kept
         self.position = batch.position or self.position
         self.caught_up.update(batch.caught_up)
+        self.outbox += batch.outbox
+        self.done += batch.done
         return len(batch.decisions) - len(kept)
 
     def batch(self) -> Batch:
-        return Batch(tuple(self.decisions), self.position, self.caught_up)
+        return Batch(
+            tuple(self.decisions),
+            self.position,
+            self.caught_up,
+            tuple(self.outbox),
+            tuple(self.done),
+        )
 
     def over(self) -> None:
         if not self.tried.done():

@@ -10,7 +10,7 @@ from f2b.addresses import Offender
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
 from f2b.model import Ban
-from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus, SlowLaneRow
+from f2b.protocol import ActionRow, BanRow, DaemonStatus, JailRow, JailStatus, SlowLaneRow
 
 SLICE = 5000
 
@@ -30,7 +30,13 @@ def jail_row(jail: Jail, now: float, progress: float | None) -> JailRow:
     )
 
 
-def jail_status(jail: Jail, row: JailRow, bans: list[BanRow], slow: SlowLaneRow) -> JailStatus:
+def jail_status(
+    jail: Jail,
+    row: JailRow,
+    bans: list[BanRow],
+    slow: SlowLaneRow,
+    actions: list[ActionRow],
+) -> JailStatus:
     settings = jail.settings
     return JailStatus(
         **row,
@@ -42,6 +48,7 @@ def jail_status(jail: Jail, row: JailRow, bans: list[BanRow], slow: SlowLaneRow)
         bantime=settings.bantime,
         slow_lane=slow,
         increment=settings.increment is not None,
+        actions=actions,
         bans=bans,
     )
 

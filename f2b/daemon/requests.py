@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
 from f2b import __version__, addresses, protocol, times
 from f2b.actions import interfaces
@@ -13,8 +13,8 @@ from f2b.daemon import report
 from f2b.daemon.enforcer import Enforcer
 from f2b.decide.engine import Engine
 from f2b.errors import ControlError
-from f2b.model import Ban, Banned, Decision, Lifted, Prolonged
-from f2b.protocol import BanRow, DaemonStatus, JailStatus, Request, SlowLaneRow
+from f2b.model import Banned, Decision, Lifted, Prolonged
+from f2b.protocol import ActionRow, BanRow, DaemonStatus, JailStatus, Request, SlowLaneRow
 
 PATIENCE = 2.0
 """Seconds that an answer waits for the kernel."""
@@ -22,6 +22,16 @@ PATIENCE = 2.0
 NOT_COUNTED: Mapping[Offender, tuple[int, int]] = {}
 
 CarryOut = Callable[[Sequence[Decision]], Awaitable[None]]
+
+
+class Acting(Protocol):
+    """What is told of the jails' commands."""
+
+    def rows(self, jail: str) -> list[ActionRow]: ...
+
+    def unenforced(self) -> Mapping[tuple[str, Offender], str]: ...
+
+    async def settled(self, timeout: float) -> None: ...
 
 
 class Desk:
@@ -37,6 +47,7 @@ class Desk:
         status: Callable[[], DaemonStatus],
         progress: dict[str, float],
         slow: Callable[[str], SlowLaneRow],
+        actions: Acting,
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
@@ -46,6 +57,7 @@ class Desk:
         self._status = status
         self._progress = progress
         self._slow = slow
+        self._actions = actions
         self._clock = clock
 
     async def handle(self, request: Request) -> Any:
@@ -69,18 +81,20 @@ class Desk:
         jail = self._engine.jail(name)
         row = report.jail_row(jail, self._clock(), self._progress.get(name))
         counters = await self._enforcer.counters(name, PATIENCE)
-        bans = await asyncio.to_thread(self._rows, tuple(jail.ledger), counters)
-        return report.jail_status(jail, row, bans, self._slow(name))
+        bans = await asyncio.to_thread(
+            report.ban_rows, tuple(jail.ledger), self._unenforced(), counters
+        )
+        return report.jail_status(jail, row, bans, self._slow(name), self._actions.rows(name))
 
     async def _banned(self) -> dict[str, list[BanRow]]:
         bans = {jail.name: tuple(jail.ledger) for jail in self._engine.jails.values()}
-        return {name: await asyncio.to_thread(self._rows, ledger) for name, ledger in bans.items()}
+        return {
+            name: await asyncio.to_thread(report.ban_rows, ledger, self._unenforced(), NOT_COUNTED)
+            for name, ledger in bans.items()
+        }
 
-    def _rows(
-        self, bans: Sequence[Ban], counters: Mapping[Offender, tuple[int, int]] = NOT_COUNTED
-    ) -> list[BanRow]:
-        """Of a hundred thousand bans this takes a second: not for the loop's thread."""
-        return report.ban_rows(bans, self._enforcer.unenforced, counters)
+    def _unenforced(self) -> report.Unenforced:
+        return {**self._actions.unenforced(), **self._enforcer.unenforced}
 
     async def _ban(self, request: protocol.Ban) -> Any:
         jail = self._engine.jail(request.jail)
@@ -100,15 +114,14 @@ class Desk:
         decisions = [d for o in offenders for d in self._engine.ban(jail.name, o, now, bantime)]
         await self._carry_out(decisions)
         await self._enforcer.settled(PATIENCE)
+        await self._actions.settled(PATIENCE)
         changed = {d.ban.offender for d in decisions if isinstance(d, Banned | Prolonged)}
         return {
             "jail": jail.name,
             "banned": [str(o) for o in offenders if o in changed],
             "already": [str(o) for o in offenders if o not in changed],
             "unenforced": {
-                str(o): why
-                for o in offenders
-                if (why := self._enforcer.unenforced.get((jail.name, o)))
+                str(o): why for o in offenders if (why := self._unenforced().get((jail.name, o)))
             },
         }
 

@@ -4,7 +4,6 @@ Owns the clock. Everything it waits for is here; everything it decides is in f2b
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -16,14 +15,16 @@ from typing import Any
 from f2b import __version__
 from f2b.actions.base import Backend
 from f2b.config.load import Config
-from f2b.config.settings import Latency, OnStop
+from f2b.config.settings import OnStop
 from f2b.daemon import garbage, reload, wall
+from f2b.daemon.actions import Actions
 from f2b.daemon.catchup import CatchUps
 from f2b.daemon.control import Control
 from f2b.daemon.enforcer import Enforcer
 from f2b.daemon.events import Events, Level
 from f2b.daemon.exempt import Exempt
 from f2b.daemon.health import Health
+from f2b.daemon.live import Live
 from f2b.daemon.notify import Notifier
 from f2b.daemon.own import Own
 from f2b.daemon.pace import Pace
@@ -35,16 +36,10 @@ from f2b.decide.engine import Engine
 from f2b.decide.holds import Holds
 from f2b.detect.session import LIFETIME
 from f2b.errors import Exit, F2bError
-from f2b.journal.match import union
-from f2b.journal.reader import JournalReader
 from f2b.model import Decision, Entry, Found, Position
 from f2b.protocol import DaemonStatus
 from f2b.store import Batch, Store
 
-BATCH = 250
-EAGER, IDLE, QUIET = 0.01, 0.25, 1.0
-"""Seconds between two looks at the journal: with a failure in the last minute, without, and latency = quiet."""
-ATTENTION = 60.0
 FOLLOW_UP = 5.0
 """Seconds until a position without decisions is written."""
 STEP = 2.0
@@ -105,25 +100,23 @@ class Service:
         self._catch_ups = CatchUps(
             self._recorder, self._store, self._questions.settle, time.time, self._pace
         )
+        self._actions = Actions(
+            self._engine, self._recorder, parts.store, parts.events, self._config.daemon.journal,
+            time.time,
+        )  # fmt: skip
         self._health = Health(
-            self._engine,
-            self._recorder,
-            self._enforcer,
-            self._catch_ups,
-            self._questions,
-            self._events,
-            self._pace,
-        )
+            self._engine, self._recorder, self._enforcer, self._catch_ups, self._questions,
+            self._events, self._pace, self._actions,
+        )  # fmt: skip
         self._enforcer.why = parts.why
         self._sweep = parts.sweep
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
-        self._readable = asyncio.Event()
         self._failure: BaseException | None = None
-        self._reader = JournalReader(self._config.daemon.journal, self._union())
-        self._trouble = ""
-        self._candidate = self._followed = self._fed = float("-inf")
+        source = self._config.daemon.journal
+        self._live = Live(source, self._engine.jails.values(), self._events.error)
+        self._followed = self._fed = float("-inf")
         self._purged = time.monotonic()
         self._offset = time.time() - time.monotonic()
 
@@ -141,6 +134,7 @@ class Service:
         await control.start()  # first, since a socket in use means that nothing must be touched
         built = False
         try:
+            await self._actions.start()
             await self._exempt.start()
             await self._enforcer.start()
             built = True
@@ -154,7 +148,7 @@ class Service:
                 await self._recorder.record(Batch(position=self._position))
             with self._own.watch(self._spawn, self._enforcer.set_own):
                 await self._own.refresh(self._enforcer.set_own)
-                self._attach(warmup=_warmup(self._position))
+                self._live.attach(self._position, _warmup(self._position))
                 await self._catch_up()
                 self._notifier.ready()
                 self._events.notice(
@@ -172,6 +166,7 @@ class Service:
         if self._position.cursor:
             self._spawn(self._recorder.record(Batch(position=self._safe())))
             await asyncio.sleep(0)
+        await self._actions.stop(STOP, lift=lift)
         written = await self._recorder.finish(STOP)
         await self._enforcer.settled(STOP)
         if lift:
@@ -182,7 +177,7 @@ class Service:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._detach()
+        self._live.detach()
         self._enforcer.unwatch(asyncio.get_running_loop())
         self._enforcer.close()
         self._store.close()
@@ -208,6 +203,7 @@ class Service:
             status=self._status,
             progress=self._catch_ups.progress,
             slow=self._pace.slow,
+            actions=self._actions,
             clock=time.time,
         )
         return Control(
@@ -235,27 +231,16 @@ class Service:
 
     async def _follow(self) -> None:
         while not self._stopping.is_set():
-            entries = self._reader.read(BATCH)
-            self._report_journal()
-            busy = await self._decide(entries)
+            busy = await self._decide(self._live.read())
             if not busy:
-                await self._wait()
+                await self._live.wait(self._config.daemon.latency)
         if self._failure is not None:
             raise self._failure
-
-    def _report_journal(self) -> None:
-        if (gap := self._reader.take_gap()) is not None:
-            self._events.error(
-                f"entries of the journal are gone, {gap}: failures may have been missed"
-            )
-        if self._reader.trouble != self._trouble:
-            self._trouble = self._reader.trouble
-            self._events.error(self._trouble or "the journal can be read again")
 
     async def _decide(self, entries: Sequence[tuple[Entry, bool]]) -> bool:
         """Slice by slice; say whether there was anything to decide."""
         busy = bool(entries)
-        reader = self._reader
+        reader = self._live.reader
         while True:
             now, before = time.time(), self._position
             decisions, last, number = self._pace.feed(entries, before, now)
@@ -265,7 +250,7 @@ class Service:
             decisions += self._questions.take(before, now)
             decisions += self._engine.tick(now)
             if any(isinstance(decision, Found) for decision in decisions):
-                self._candidate = time.monotonic()
+                self._live.found()
             busy = busy or bool(decisions)
             safe = self._safe()
             behind = self._position.cursor is not None and safe != self._recorder.committed
@@ -276,7 +261,7 @@ class Service:
                 await asyncio.sleep(0)
             self._keep_house()
             # After a reload another reader may bring the rest again.
-            if not entries or self._stopping.is_set() or self._reader is not reader:
+            if not entries or self._stopping.is_set() or self._live.reader is not reader:
                 return busy
 
     def _safe(self) -> Position:
@@ -287,40 +272,15 @@ class Service:
         self, decisions: Sequence[Decision], position: Position | None = None
     ) -> None:
         """Remember, then enforce, then say so."""
+        rows = self._actions.plan(decisions)
         try:
-            await self._recorder.record(Batch(tuple(decisions), position))
+            await self._recorder.record(Batch(tuple(decisions), position, outbox=rows))
         finally:
-            self._enforcer.submit(decisions)  # also when cancelled: it is decided
+            # Also when cancelled: it is decided.
+            self._enforcer.submit(wall.touching(self._engine, decisions))
+            self._actions.submit(rows)
         for decision in decisions:
             self._events.decided(decision)
-
-    async def _wait(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._patience()):  # no task of its own, as wait_for has
-                await self._readable.wait()
-        if self._readable.is_set():
-            self._readable.clear()
-            self._reader.process()
-
-    def _patience(self) -> float:
-        latency = self._config.daemon.latency
-        if latency is Latency.QUIET:
-            return QUIET
-        attentive = time.monotonic() - self._candidate < ATTENTION
-        return EAGER if attentive or latency is Latency.FAST else IDLE
-
-    # --- the journal ----------------------------------------------------------------------------
-
-    def _union(self) -> Any:
-        return union([jail.match for jail in self._engine.jails.values() if jail.match])
-
-    def _attach(self, *, warmup: float) -> None:
-        self._reader.open(self._position, warmup)
-        asyncio.get_running_loop().add_reader(self._reader.fileno(), self._readable.set)
-
-    def _detach(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._reader.fileno())
-        self._reader.close()
 
     async def _catch_up(self) -> None:
         jails = tuple(self._engine.jails.values())
@@ -350,7 +310,6 @@ class Service:
             self._config, self._engine, self._recorder, self._store, time.time()
         )
         await self._catch_ups.stop()  # they count for the jails of before
-        before = self._union()
         # From here to the next await nothing can fail and nobody else runs: the old jails become the new ones.
         decisions = prepared.swap(self._engine, time.time()) + self._exempt.renew()
         self._config = prepared.config
@@ -358,10 +317,9 @@ class Service:
         self._events.threshold = Level[prepared.config.daemon.loglevel]
         self._enforcer.rebuild()
         await self._carry_out(decisions)
-        if self._union() != before:
-            self._detach()
-            self._reader = JournalReader(self._config.daemon.journal, self._union())
-            self._attach(warmup=0)
+        self._actions.renew()
+        source = self._config.daemon.journal
+        self._live.follow(source, self._engine.jails.values(), self._position)
         await self._catch_up()
         self._events.notice(f"reloaded: {prepared.summary}")
         return prepared.warnings
@@ -380,7 +338,7 @@ class Service:
         if monotonic - self._fed > min(1.0, (self._notifier.watchdog or 2.0) / 2):
             self._fed = monotonic
             self._notifier.alive()
-            self._notifier.status(self._health.line(self._reader))
+            self._notifier.status(self._health.line(self._live.reader))
             self._pace.keep_house()
             self._health.tell()
         if monotonic - self._purged > PURGE:
@@ -392,7 +350,7 @@ class Service:
             )
 
     def _status(self) -> DaemonStatus:
-        return self._health.status(self._reader, self._config.daemon, self._position)
+        return self._health.status(self._live.reader, self._config.daemon, self._position)
 
 
 def _warmup(position: Position) -> float:

@@ -1,22 +1,33 @@
 """What the enforcer must know of the engine: the wall as it should be."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from f2b.actions.base import JailWall
 from f2b.addresses import Offender
+from f2b.config.wall import NO_WALL
 from f2b.daemon.enforcer import Key, Wall
 from f2b.decide.engine import Engine
-from f2b.model import Ban
+from f2b.model import Ban, Decision
 
 
 def picture(engine: Engine, own: Sequence[Offender], now: float) -> Wall:
     """All jails, and all bans that are not over."""
-    jails = engine.jails.values()
+    jails = [jail for jail in engine.jails.values() if jail.settings.wall.backend != NO_WALL]
     walls = [JailWall(jail.name, jail.settings.wall, jail.ignoring) for jail in jails]
     return Wall(walls, own, [ban for jail in jails for ban in jail.ledger if ban.lasts(now)])
+
+
+def touching(engine: Engine, decisions: Iterable[Decision]) -> list[Decision]:
+    """Those that are not about a jail whose wall is a command of the admin's."""
+    none = {jail.name for jail in engine.jails.values() if jail.settings.wall.backend == NO_WALL}
+    if not none:
+        return [*decisions]
+    return [d for d in decisions if (d.ban.jail if hasattr(d, "ban") else d.jail) not in none]
 
 
 def in_force(engine: Engine, key: Key) -> Ban | None:
     name, offender = key
     jail = engine.jails.get(name)
-    return jail.ledger.get(offender) if jail else None
+    if jail is None or jail.settings.wall.backend == NO_WALL:
+        return None
+    return jail.ledger.get(offender)

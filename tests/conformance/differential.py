@@ -67,6 +67,10 @@ class Package:
         self._read_durations(jails)
         return jails
 
+    def told(self, *arguments: str) -> str:
+        """What fail2ban-client prints."""
+        return self._run(str(self._client), *arguments)
+
     def many(self, directories: Iterable[Path]) -> list[Jails | None]:
         """The same of many directories; None for one that it cannot read."""
         told = self._run("-c", _STREAMS, given="\n".join(map(str, directories)))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from f2b.schema import VERSION
 from tests.e2e.outcome import asked, banned, elements, query
 from tests.e2e.refusals import FILES, closed, refusal, settings, without
 from tests.e2e.scenes import ONE, SET, TWO
@@ -263,7 +264,7 @@ def test_a_database_of_a_newer_version(daemon: Daemon, journal: Journal) -> None
         db.execute("PRAGMA user_version = 99")
     before = daemon.database.read_bytes()
     said = refusal(daemon, 78)
-    assert "was written by a newer f2b (schema 99, this one knows 1)" in said
+    assert f"was written by a newer f2b (schema 99, this one knows {VERSION})" in said
     assert "install that version again" in said
     assert daemon.database.read_bytes() == before
     assert banned(daemon, SET, ONE)

@@ -96,7 +96,7 @@ def test_a_newer_version_is_refused(path: Path) -> None:
     other.close()
     kind, status, text = refused(path)
     assert (kind, status) == (StoreVersionError, Exit.CONFIG)
-    assert "newer f2b (schema 2, this one knows 1)" in text
+    assert f"newer f2b (schema {VERSION + 1}, this one knows {VERSION})" in text
 
 
 def test_somebody_elses_database_is_refused_and_not_touched(path: Path) -> None:

@@ -35,7 +35,7 @@ STATUS = DaemonStatus(
 JAIL = JailStatus(
     **ROW, filter="sshd[mode=normal]", reading="built",
     journalmatch=["_COMM=sshd\n_COMM=sshd-session"], maxretry=5, findtime=600, bantime=3600,
-    increment=False, bans=[BAN],
+    increment=False, actions=[], bans=[BAN],
     slow_lane=SlowLaneRow(quarantined=[], waiting=0, not_judged=0),
 )  # fmt: skip
 

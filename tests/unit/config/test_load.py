@@ -227,10 +227,6 @@ def test_what_is_wrong_in_a_disabled_jail_does_not_matter(tmp_path: Path) -> Non
             "datepattern = %%Y",
             "datepattern is ignored because a journal entry carries its own time",
         ),
-        (
-            "destemail = root",
-            "destemail is ignored because mail and report actions are not available yet",
-        ),
     ],
 )
 def test_an_option_that_does_nothing_is_a_warning(
@@ -313,16 +309,13 @@ def test_a_variable_of_the_admin_is_no_unknown_option(tmp_path: Path) -> None:
     assert sshd(tmp_path, "my_time = 1h\nbantime = %(my_time)s").bantime == 3600
 
 
-def test_an_action_that_is_left_out_is_a_warning(tmp_path: Path) -> None:
+def test_an_action_that_is_missing_stops_no_jail(tmp_path: Path) -> None:
     text = "[DEFAULT]\naction = %(action_mw)s\nenabled = true\nfilter = sshd\n[a]\n[b]\n"
     loaded = config(tmp_path, text)
     assert len(loaded.jails) == 2
     assert [str(problem) for problem in loaded.problems] == [
-        (
-            "jail.conf:2: action 'sendmail-whois' is ignored"
-            " because mail and report actions are not available yet"
-        )
-    ]
+        "jail.conf:2: there is no action 'sendmail-whois': action.d/sendmail-whois.conf does not exist"
+    ] * 2
 
 
 def test_without_an_enabled_jail_there_is_a_warning(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from f2b.config.settings import (
     Blocktype,
     Counting,
     Feed,
+    Heal,
     IgnoreCache,
     JailSettings,
     Latency,
@@ -107,6 +108,7 @@ IN_F2B_CONF = {
     "read_groups": ("adm", ("adm",)),
     "change_groups": ("adm", ("adm",)),
 }
+TEXTS = ("destemail", "sender", "sendername", "mta", "fail2ban_agent")
 ALONE = {"enabled", "mode", "prefregex", "bantime.increment"}
 OTHER = {"filter.d/other.conf": "[Definition]\nfailregex = ^o <HOST>$\njournalmatch = O=1\n"}
 
@@ -124,7 +126,7 @@ def test_every_option_of_fail2ban_has_a_row(name: str) -> None:
 
 def test_every_option_that_works_is_tested() -> None:
     working = {row.name for row in SETTINGS if not row.ignored}
-    assert working == {*IN_A_JAIL, *GROWING, *LINES, *MAIL, *IN_F2B_CONF, *ALONE}
+    assert working == {*IN_A_JAIL, *GROWING, *LINES, *MAIL, *IN_F2B_CONF, *ALONE, *TEXTS}
 
 
 @pytest.mark.parametrize("name", IN_A_JAIL)
@@ -171,10 +173,19 @@ def test_enabled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", MAIL)
-def test_a_text_for_action_names_what_is_left_out(tmp_path: Path, name: str) -> None:
+def test_a_text_for_action_names_what_is_missing(tmp_path: Path, name: str) -> None:
     text = f"[sshd]\nenabled = true\naction = %({name})s\n  nftables\n"
     said = [str(problem) for problem in config(tmp_path, text).problems]
-    assert f"jail.conf:3: action {MAIL[name]!r} is ignored" in said[0]
+    missing = f"there is no action {MAIL[name]!r}: action.d/{MAIL[name]}.conf does not exist"
+    assert said[0] == f"jail.conf:3: {missing}"
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text_reaches_the_actions(tmp_path: Path, name: str) -> None:
+    files = {"action.d/tell.conf": f"[Definition]\nactionban = tell %({name})s <who>\n"}
+    text = f"action = nftables\n  tell[who=%({name})s]\n{name} = somebody"
+    (action,) = sshd(tmp_path, text, files).actions
+    assert action.inet4.ban == "tell somebody somebody"
 
 
 @pytest.mark.parametrize("name", IN_F2B_CONF)

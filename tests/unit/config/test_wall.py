@@ -146,8 +146,5 @@ def test_a_wrong_blocktype_for_all_actions_names_its_file(tmp_path: Path) -> Non
 def test_the_first_firewall_of_an_action_list_counts(tmp_path: Path) -> None:
     options = "action = sendmail[dest=x]\n  nftables-allports\n  nftables-multiport\n"
     assert problems(tmp_path, options) == [
-        (
-            "warning: jail.conf:3: action 'sendmail' is ignored"
-            " because mail and report actions are not available yet"
-        )
+        "error: jail.conf:3: there is no action 'sendmail': action.d/sendmail.conf does not exist"
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from f2b.addresses import parse
+from f2b.addresses import Offender, parse
 from f2b.daemon import report
 from f2b.daemon.enforcer import Enforcer, Wall
 from f2b.daemon.requests import Desk
@@ -16,6 +16,7 @@ from f2b.decide.engine import Engine
 from f2b.errors import ConfigError, ControlError, Exit
 from f2b.model import Decision
 from f2b.protocol import (
+    ActionRow,
     Ban,
     Banned,
     DaemonStatus,
@@ -31,6 +32,19 @@ from tests.unit.decide.making import CUSTOM, banned, fail, jail
 
 A = "192.0.2.7"
 NOW = 1000.0
+
+
+class Idle:
+    """No jail has a command."""
+
+    def rows(self, _: str) -> list[ActionRow]:
+        return []
+
+    def unenforced(self) -> dict[tuple[str, Offender], str]:
+        return {}
+
+    async def settled(self, timeout: float) -> None:
+        pass
 
 
 class Office:
@@ -63,7 +77,7 @@ class Office:
 
         desk = Desk(
             self.engine, enforcer, carry_out=carry_out, reload=self._reload, status=self._status,
-            progress=self.progress, clock=lambda: NOW, slow=self._slow,
+            progress=self.progress, clock=lambda: NOW, slow=self._slow, actions=Idle(),
         )  # fmt: skip
         try:
             return await desk.handle(request)

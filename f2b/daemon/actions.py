@@ -1,0 +1,295 @@
+"""The actions of all jails that are no firewall of ours: what each has to do, and what becomes of it.
+
+Owns their queues. What is decided is planned as rows of the outbox, which are committed with the decisions; only then
+they are queued. A slow action delays nobody but itself.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+
+from f2b.actions import facts
+from f2b.actions.command import Runner, family
+from f2b.actions.plugin import PluginRunner
+from f2b.addresses import Offender
+from f2b.config.settings import ActionSettings
+from f2b.config.wall import NO_WALL
+from f2b.daemon.events import Events
+from f2b.daemon.ignorecommand import tags
+from f2b.daemon.matches import Matches
+from f2b.daemon.queue import AnyRunner, Job, Queue, Surroundings, Turns
+from f2b.daemon.recorder import Recorder
+from f2b.decide.engine import Engine
+from f2b.decide.jail import Jail
+from f2b.model import Banned, Decision, Found, Lifted, Prolonged, Reason
+from f2b.outbox import Row, Step
+from f2b.protocol import ActionRow
+from f2b.store import Batch, Store
+
+CEILING = 20_000
+"""Rows that wait for one action; beyond it new bans are not told to it."""
+LOST = 86_400.0
+"""Seconds that a row waits for an action that is no longer configured, as after a slip in its file."""
+
+Key = tuple[str, str]
+Groups = tuple[tuple[str, str], ...]
+
+
+class Actions:
+    """`dropped` counts bans that an action was not told of, because too many waited already."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        recorder: Recorder,
+        store: Store,
+        events: Events,
+        source: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._recorder = recorder
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._matches = Matches(engine, recorder, store, source)
+        self._around = Surroundings(
+            Turns(), self._describe, self._in_force, self._holds, self._done, events.error, clock
+        )
+        self._host: Mapping[str, str] = {}
+        self._queues: dict[Key, Queue] = {}
+        self._tasks: dict[Queue, asyncio.Task[None]] = {}
+        self.dropped = 0
+
+    # --- life -----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Go on with what an earlier run left, and tell the actions of all bans in force that want to know."""
+        stored = self._store.waiting()
+        if stored or any(True for _ in self._configured()):
+            self._host = await asyncio.to_thread(facts.of_the_host)
+        for settings in self._configured():
+            self._open(settings)
+        banning: dict[Key, set[Offender]] = {}
+        lost = []
+        for row in stored:
+            key = row.ban.jail, row.action
+            if (queue := self._queues.get(key)) is not None:
+                queue.add([Job(row)])
+                if row.step is Step.BAN:
+                    banning.setdefault(key, set()).add(row.ban.offender)
+            elif row.at < self._clock() - LOST:
+                lost.append(row.id)
+        if lost:
+            self._events.warning(
+                f"{len(lost)} things to do are dropped, since their actions are gone"
+            )
+            await self._recorder.record(Batch(done=tuple(lost)))
+        for key, queue in self._queues.items():
+            self._restore(queue, banning.get(key, set()))
+
+    def renew(self) -> None:
+        """Follow a reload: start what is new, end what is gone, and start what has changed anew."""
+        wanted = {(each.jail, each.name): each for each in self._configured()}
+        for key, queue in tuple(self._queues.items()):
+            settings = wanted.get(key)
+            if settings is None:
+                del self._queues[key]
+                queue.retire(drain=True, flush=True)
+            elif settings != queue.runner.settings:
+                self._change(key, queue, settings)
+        for key, settings in wanted.items():
+            if key not in self._queues:
+                self._restore(self._open(settings), set())
+
+    async def stop(self, timeout: float, *, lift: bool) -> None:
+        """Let every action finish what is under way and stop. What waits stays in the outbox."""
+        for queue in self._queues.values():
+            flushes = any(queue.runner.text(name, "flush") for name in ("inet4", "inet6"))
+            queue.retire(drain=False, flush=lift)
+            if lift and not flushes:
+                rows = self._in_force(queue.runner.settings, Step.UNBAN)
+                queue.add(Job(row, stored=False) for row in rows)
+        for queue in self._tasks:
+            queue.hurry()
+        tasks = tuple(self._tasks.values())
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=timeout)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if late:
+            self._events.error(f"{len(late)} actions did not stop in {timeout:g} s: killed")
+
+    # --- from decisions to rows -----------------------------------------------------------------
+
+    def plan(self, decisions: Sequence[Decision]) -> tuple[Row, ...]:
+        """What the actions are to do about these decisions; to be committed with them, and then submitted."""
+        if not self._queues:
+            return ()
+        acting = {jail for jail, _ in self._queues}
+        found: dict[tuple[str, Offender], Groups] = {}
+        rows: list[Row] = []
+        for decision in decisions:
+            match decision:
+                case Found(jail, offender, failure) if jail in acting:
+                    said = tags(jail, failure).items()
+                    groups = tuple((name[2:], text) for name, text in said if name[:2] == "f-")
+                    found[jail, offender] = groups
+                case Banned(ban, enforce=True):
+                    rows += self._rows(Step.BAN, decision, found.get((ban.jail, ban.offender), ()))
+                case Prolonged():
+                    rows += self._rows(Step.PROLONG, decision)
+                case Lifted():
+                    rows += self._rows(Step.UNBAN, decision)
+                case _:
+                    pass
+        return tuple(rows)
+
+    def submit(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            if (queue := self._queues.get((row.ban.jail, row.action))) is not None:
+                queue.add([Job(row)])
+
+    def _rows(
+        self, step: Step, decision: Banned | Prolonged | Lifted, groups: Groups = ()
+    ) -> Iterator[Row]:
+        ban = decision.ban
+        gone = isinstance(decision, Lifted) and decision.reason is Reason.JAIL_GONE
+        for queue in self._of(ban.jail):
+            runner = queue.runner
+            if not runner.text(family(ban.offender), step):
+                continue
+            if gone and runner.text(family(ban.offender), "flush"):
+                continue  # one command for all of them, when the action ends
+            if step is Step.BAN and len(queue) >= CEILING:
+                self.dropped += 1
+                continue
+            yield Row(self._clock(), runner.settings.name, step, ban, groups)
+
+    # --- how it is ------------------------------------------------------------------------------
+
+    def rows(self, jail: str) -> list[ActionRow]:
+        return [
+            ActionRow(
+                name=queue.runner.settings.name,
+                waiting=queue.waiting,
+                given_up=queue.given_up,
+                failing=queue.failing,
+            )
+            for queue in self._of(jail)
+        ]
+
+    def degraded(self) -> list[str]:
+        return [
+            f"action {queue.name}: {queue.failing}"
+            for queue in self._queues.values()
+            if queue.failing
+        ]
+
+    def counters(self) -> dict[str, int]:
+        return {
+            "actions_waiting": sum(queue.waiting for queue in self._queues.values()),
+            "actions_given_up": sum(queue.given_up for queue in self._queues.values()),
+            "actions_dropped": self.dropped,
+        }
+
+    def unenforced(self) -> dict[tuple[str, Offender], str]:
+        """The bans of jails whose only wall is a command that has not been carried out."""
+        return {
+            (job.row.ban.jail, job.offender): queue.failing or f"waits for {queue.name}"
+            for queue in self._queues.values()
+            if (jail := self._engine.jails.get(queue.runner.settings.jail))
+            and jail.settings.wall.backend == NO_WALL
+            for job in queue.under_way()
+            if job.row.step in {Step.BAN, Step.REBAN}
+        }
+
+    async def settled(self, timeout: float) -> None:
+        """Wait until every ban of such a jail is carried out, or longer than that."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while self.unenforced() and loop.time() < deadline:
+            await asyncio.sleep(0.02)
+
+    # --- the queues -----------------------------------------------------------------------------
+
+    def _configured(self) -> Iterator[ActionSettings]:
+        return (each for jail in self._engine.jails.values() for each in jail.settings.actions)
+
+    def _of(self, jail: str) -> Iterator[Queue]:
+        return (queue for (name, _), queue in self._queues.items() if name == jail)
+
+    def _open(self, settings: ActionSettings, after: Queue | None = None) -> Queue:
+        common = partial(self._common, settings.jail)
+        plugin = PluginRunner(settings, common) if settings.plugin else None
+        queue = Queue(plugin or Runner(settings, common, set()), self._around)
+        self._queues[settings.jail, settings.name] = queue
+        task = asyncio.create_task(queue.run(None if after is None else self._tasks.get(after)))
+        self._tasks[queue] = task
+
+        def done(task: asyncio.Task[None]) -> None:
+            del self._tasks[queue]
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self._events.error(f"bug in action {queue.name}: {error!r}")
+
+        task.add_done_callback(done)
+        return queue
+
+    def _change(self, key: Key, queue: Queue, settings: ActionSettings) -> None:
+        if settings.inet4.reload or settings.inet6.reload:
+            queue.runner.settings = settings
+            queue.reload()
+            return
+        jobs = queue.jobs()
+        del self._queues[key]
+        queue.retire(drain=False, flush=True)
+        queue.heir = new = self._open(settings, after=queue)
+        new.add(jobs)
+        self._restore(new, {job.offender for job in jobs if job.row.step is Step.BAN})
+
+    def _restore(self, queue: Queue, but: set[Offender]) -> None:
+        """Tell it of the bans in force that it does not hear of anyway."""
+        settings = queue.runner.settings
+        if settings.norestored:
+            return
+        queue.add(
+            Job(row, stored=False, restored=True)
+            for row in self._in_force(settings)
+            if row.ban.offender not in but
+        )
+
+    def _in_force(self, settings: ActionSettings, step: Step = Step.BAN) -> Iterator[Row]:
+        now = self._clock()
+        jail = self._engine.jails.get(settings.jail)
+        for ban in jail.ledger if jail else ():
+            if ban.lasts(now):
+                yield Row(now, settings.name, step, ban)
+
+    def _holds(self, row: Row) -> bool:
+        jail = self._engine.jails.get(row.ban.jail)
+        return jail is not None and jail.ledger.get(row.ban.offender) is not None
+
+    async def _done(self, row: Row) -> None:
+        await self._recorder.record(Batch(done=(row.id,)))
+
+    async def _describe(self, job: Job, runner: AnyRunner) -> Mapping[str, str]:
+        found = facts.of_the_ban(job.row, restored=job.restored)
+        return found | await self._matches.asked_for(job.row, runner)
+
+    def _common(self, name: str) -> dict[str, str]:
+        jail = self._engine.jails.get(name)
+        return {**self._host, "time": f"{self._clock():.6f}", "name": name, **_figures(name, jail)}
+
+
+def _figures(name: str, jail: Jail | None) -> dict[str, str]:
+    if jail is None:
+        return {"jail.name": name}
+    return {
+        "jail.name": name,
+        "jail.banned": str(len(jail.ledger)),
+        "jail.banned_total": str(jail.banned),
+        "jail.found": str(jail.found),
+        "jail.found_total": str(jail.found),
+    }

@@ -1,0 +1,90 @@
+"""The live journal: the reader of the entries that all jails want, in the loop.
+
+Owns the reader and how long to wait for it. Whoever writes nothing yet may write soon: after a failure it is looked
+at more often.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from f2b.config.settings import Latency
+from f2b.decide.jail import Jail
+from f2b.journal.match import union
+from f2b.journal.reader import JournalReader
+from f2b.model import Entry, Position
+
+BATCH = 250
+EAGER, IDLE, QUIET = 0.01, 0.25, 1.0
+"""Seconds between two looks at the journal: with a failure in the last minute, without, and latency = quiet."""
+ATTENTION = 60.0
+
+
+class Live:
+    """`reader` is another one after a reload that wants other entries."""
+
+    def __init__(
+        self, source: str, jails: Iterable[Jail], complain: Callable[[str], None]
+    ) -> None:
+        self._complain = complain
+        self._wanted = _wanted(jails)
+        self._readable = asyncio.Event()
+        self._trouble = ""
+        self._candidate = float("-inf")
+        self.reader = JournalReader(source, self._wanted)
+
+    def attach(self, position: Position, warmup: float) -> None:
+        """Read on from there. `warmup`: so many seconds before it are read too, for memory's sake."""
+        self.reader.open(position, warmup)
+        asyncio.get_running_loop().add_reader(self.reader.fileno(), self._readable.set)
+
+    def detach(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.reader.fileno())
+        self.reader.close()
+
+    def follow(self, source: str, jails: Iterable[Jail], position: Position) -> None:
+        """Read what these jails want."""
+        wanted = _wanted(jails)
+        if wanted != self._wanted:
+            self.detach()
+            self._wanted = wanted
+            self.reader = JournalReader(source, wanted)
+            self.attach(position, warmup=0)
+
+    def read(self) -> Sequence[tuple[Entry, bool]]:
+        entries = self.reader.read(BATCH)
+        if (gap := self.reader.take_gap()) is not None:
+            self._complain(
+                f"entries of the journal are gone, {gap}: failures may have been missed"
+            )
+        if self.reader.trouble != self._trouble:
+            self._trouble = self.reader.trouble
+            self._complain(self._trouble or "the journal can be read again")
+        return entries
+
+    def found(self) -> None:
+        """A failure: the next may come at once."""
+        self._candidate = time.monotonic()
+
+    async def wait(self, latency: Latency) -> None:
+        """Until there may be something to read."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(
+                self._patience(latency)
+            ):  # no task of its own, as wait_for has
+                await self._readable.wait()
+        if self._readable.is_set():
+            self._readable.clear()
+            self.reader.process()
+
+    def _patience(self, latency: Latency) -> float:
+        if latency is Latency.QUIET:
+            return QUIET
+        attentive = time.monotonic() - self._candidate < ATTENTION
+        return EAGER if attentive or latency is Latency.FAST else IDLE
+
+
+def _wanted(jails: Iterable[Jail]) -> Any:
+    return union([jail.match for jail in jails if jail.match])
