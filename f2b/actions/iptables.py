@@ -177,10 +177,10 @@ class Iptables:
             ]
             if self._sets is not None:
                 name = self._naming.set(wall.name, family)
-                chain.append(rules.look_up(name, wall.settings, family))
+                chain.append(rules.look_up(self._naming, name, wall.settings, family))
             else:
                 held = self._held[family][wall.name]
-                chain += [rules.ban(offender, wall.settings) for offender in held]
+                chain += [rules.ban(self._naming, offender, wall.settings) for offender in held]
         self._write(family, standing, wanted)
 
     def _write(
@@ -214,8 +214,14 @@ class Iptables:
                 held[name] = (held[name] | added) - removed
                 anew = anew or len(removed) > _MANY
                 tables[rules.stand(self._hook, settings).table] += [
-                    *(f"-D {chain} {rules.ban(offender, settings)}" for offender in removed),
-                    *(f"-A {chain} {rules.ban(offender, settings)}" for offender in added),
+                    *(
+                        f"-D {chain} {rules.ban(self._naming, offender, settings)}"
+                        for offender in removed
+                    ),
+                    *(
+                        f"-A {chain} {rules.ban(self._naming, offender, settings)}"
+                        for offender in added
+                    ),
                 ]
             lines = [
                 line

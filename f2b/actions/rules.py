@@ -2,6 +2,7 @@
 
 PREFIX-chain      own addresses return; then jumps to the jails, for their protocols and ports
 PREFIX-jail-NAME  the jail's ignored networks return; then a rule for every ban, or one for their set
+PREFIX-reset      resets TCP and rejects the rest, where a jail wants that
 PREFIX-of-WHO     empty: says which f2b made the others
 
 Rules are written as iptables-save prints them, so that comparing is comparing text.
@@ -22,6 +23,12 @@ Chains = dict[str, list[str]]
 _CHAIN_NAME, _SET_NAME = 28, 31
 _PORTS = 15  # in a rule; a range counts twice
 _OURS = "f2b-table"
+_REASONS = {
+    Blocktype.REJECT: ("icmp-port-unreachable", "icmp6-port-unreachable"),
+    Blocktype.NO_ROUTE: ("icmp-net-unreachable", "icmp6-no-route"),
+    Blocktype.HOST: ("icmp-host-unreachable", "icmp6-addr-unreachable"),
+    Blocktype.PROHIBITED: ("icmp-admin-prohibited", "icmp6-adm-prohibited"),
+}
 
 
 class Naming(NamedTuple):
@@ -46,6 +53,10 @@ class Naming(NamedTuple):
     def marks(self) -> str:
         return f"{self.prefix}-of-"
 
+    @property
+    def reset(self) -> str:
+        return f"{self.prefix}-reset"
+
     def jail(self, name: str) -> str:
         return _short(f"{self.prefix}-jail-{name}", _CHAIN_NAME)
 
@@ -53,7 +64,8 @@ class Naming(NamedTuple):
         return _short(f"{self.prefix}{family.value}-{name}", _SET_NAME)
 
     def is_ours(self, chain: str) -> bool:
-        return chain == self.base or chain.startswith((f"{self.prefix}-jail-", self.marks))
+        alone = chain in {self.base, self.reset}
+        return alone or chain.startswith((f"{self.prefix}-jail-", self.marks))
 
 
 def _short(name: str, most: int) -> str:
@@ -77,9 +89,9 @@ def stand(hook: str, settings: WallSettings) -> Stand:
     """
     if hook == "input":
         return Stand("filter", ("INPUT",))
-    if settings.blocktype is Blocktype.REJECT:
-        return Stand("filter", ("INPUT", "FORWARD"), translated=True)
-    return Stand("raw", ("PREROUTING",))
+    if settings.blocktype is Blocktype.DROP:
+        return Stand("raw", ("PREROUTING",))
+    return Stand("filter", ("INPUT", "FORWARD"), translated=True)
 
 
 def structure(
@@ -100,6 +112,9 @@ def structure(
         tests = _tests(wall.settings, translated=place.translated)
         chains[naming.base] += [f"{test}-j {chain}" for test in tests]
         chains[chain] = [*_returning(family, wall.ignored)]
+        if wall.settings.blocktype is Blocktype.RESET:
+            rest = _reject(Blocktype.REJECT, family)
+            chains[naming.reset] = ["-p tcp -j REJECT --reject-with tcp-reset", rest]
     return tables
 
 
@@ -117,19 +132,26 @@ def source(offender: Offender) -> str:
     return f"-s {socket.inet_ntop(kind, offender.packed)}/{offender.prefix} "
 
 
-def ban(offender: Offender, settings: WallSettings) -> str:
-    return source(offender) + verdict(settings, offender.family)
+def ban(naming: Naming, offender: Offender, settings: WallSettings) -> str:
+    return source(offender) + _verdict(naming, settings, offender.family)
 
 
-def look_up(set_name: str, settings: WallSettings, family: Family) -> str:
-    return f"-m set --match-set {set_name} src {verdict(settings, family)}"
+def look_up(naming: Naming, set_name: str, settings: WallSettings, family: Family) -> str:
+    return f"-m set --match-set {set_name} src {_verdict(naming, settings, family)}"
 
 
-def verdict(settings: WallSettings, family: Family) -> str:
-    if settings.blocktype is Blocktype.DROP:
-        return "-j DROP"
-    icmp = "icmp" if family is Family.INET else "icmp6"
-    return f"-j REJECT --reject-with {icmp}-port-unreachable"
+def _verdict(naming: Naming, settings: WallSettings, family: Family) -> str:
+    match settings.blocktype:
+        case Blocktype.DROP:
+            return "-j DROP"
+        case Blocktype.RESET:
+            return f"-j {naming.reset}"
+        case reason:
+            return _reject(reason, family)
+
+
+def _reject(reason: Blocktype, family: Family) -> str:
+    return f"-j REJECT --reject-with {_REASONS[reason][family is Family.INET6]}"
 
 
 def _tests(settings: WallSettings, *, translated: bool) -> Iterator[str]:
@@ -243,10 +265,6 @@ def _alike(standing: Sequence[str] | None, wanted: Sequence[str]) -> bool:
         return False
     if standing == wanted:
         return True
-    ordered = [rule for rule in wanted if not _is_ban(rule)]
+    ordered = [rule for rule in wanted if rule.endswith("-j RETURN") or "-jail-" in rule]
     same_order = standing[: len(ordered)] == ordered == wanted[: len(ordered)]
     return same_order and sorted(standing) == sorted(wanted)
-
-
-def _is_ban(rule: str) -> bool:
-    return "-j DROP" in rule or "-j REJECT" in rule

@@ -167,6 +167,10 @@ def test_established_connection_stops(lab: LegacyLab, wall: Wall, blocktype: Blo
         client.send(b"banned")
         with pytest.raises(TimeoutError):
             served.recv(10)
+        if blocktype is Blocktype.RESET:
+            with pytest.raises(ConnectionResetError):
+                client.recv(10)
+            return
         wall.apply([remove("203.0.113.7")], NOW)
         served.settimeout(5)
         assert served.recv(10) == b"banned"

@@ -94,8 +94,8 @@ def test_bans_are_read_back() -> None:
         "203.0.113.7",
         "203.0.113.8",
     ]
-    everything = rules.ban(parse("::/0"), jail().settings)
+    everything = rules.ban(NAMING, parse("::/0"), jail().settings)
     assert everything == "-j DROP"
     assert [str(each) for each in rules.banned([everything], Family.INET6)] == ["::/0"]
-    mapped = rules.ban(parse("::102:304"), jail().settings)
+    mapped = rules.ban(NAMING, parse("::102:304"), jail().settings)
     assert mapped == "-s ::1.2.3.4/128 -j DROP"

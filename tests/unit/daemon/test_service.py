@@ -46,7 +46,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     )  # fmt: skip
     made._position = START
     yield made
-    made._reader.close()
+    made._live.reader.close()
     store.close()
 
 
