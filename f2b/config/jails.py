@@ -92,7 +92,7 @@ def read_jail(dialect: Dialect, files: Files, name: str) -> tuple[JailSettings, 
     values |= {"ignoreip": ignoreip, "ignoreelsewhere": elsewhere}
     actions, problems = read_actions(wall[1], files, _variables(section, _SEEN_BY_ACTIONS), name)
     jail = JailSettings(name=name, filter=found[0], actions=actions, **values)
-    problems += found[1]
+    problems += found[1] + wall[2]
     problems += list_problems(elsewhere, section.located("ignoreip").origin)
     if jail.ignorecommand and found[0].feed is Feed.BANS:
         problems.append(
