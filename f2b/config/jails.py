@@ -40,7 +40,8 @@ _SEEN_BY_FILTERS = [
     "logpath", "usedns", "datepattern",
 ]  # fmt: skip
 _SEEN_BY_ACTIONS = [
-    *_SEEN_BY_FILTERS, "destemail", "sender", "sendername", "mta", "fail2ban_agent", "port", "protocol",
+    *_SEEN_BY_FILTERS, "destemail", "sender", "sendername", "mta", "cfemail", "cfapikey", "fail2ban_agent", "port",
+    "protocol",
 ]  # fmt: skip
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,63}", re.ASCII)
 
@@ -55,7 +56,11 @@ class JailErrors(ConfigErrors):
 
 def built_in(files: Files) -> Sections:
     """The [DEFAULT] beneath all files: our defaults, and the two variables fail2ban defines."""
-    defaults = {row.name: row.default for row in _ROWS.values() if row.default}
+    defaults = {
+        row.name: row.default
+        for row in _ROWS.values()
+        if row.default or (row.parse is None and not row.ignored)
+    }
     return {
         DEFAULT: defaults
         | {

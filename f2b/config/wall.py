@@ -9,6 +9,7 @@ from f2b.config.files import Files
 from f2b.config.overrides import not_honoured, stems
 from f2b.config.ports import merged
 from f2b.config.problems import Collector, Problem, Severity
+from f2b.config.secrets import concealed
 from f2b.config.section import Section, parsed, placed
 from f2b.config.settings import Blocktype, Located, WallSettings
 from f2b.config.spec import Spec, parse, split
@@ -86,7 +87,7 @@ def read_wall(section: Section, files: Files) -> tuple[WallSettings, Others, lis
                 hint=f"write banaction = {_substitute_for(wanted.name)}",
             )
         raise ConfigError(
-            f"action names no firewall that f2b has, got {action.text!r}",
+            f"action names no firewall that f2b has, got {concealed(action.text)!r}",
             origin=action.origin,
             hint="write action = %(action_)s",
         )

@@ -15,7 +15,7 @@ from f2b.actions.command import Runner
 from f2b.actions.plugin import PluginRunner
 from f2b.addresses import Offender
 from f2b.config.settings import ActionSettings
-from f2b.errors import ActionError
+from f2b.errors import ActionError, HopelessError
 from f2b.outbox import Row, Step
 
 BACKOFF = (1.0, 5.0, 15.0, 60.0, 300.0)
@@ -206,12 +206,14 @@ class Queue:
         except ActionError as error:
             self._failed(f"{job.row.step} {job.offender}: {error}")
             job.tries += 1
-            if self._around.clock() < job.row.at + self.runner.settings.retry_for:
-                self._put_aside(job)
+            hopeless = isinstance(error, HopelessError)
+            if not hopeless and self._around.clock() < job.row.at + self.runner.settings.retry_for:
+                self._put_aside(job, error.delay)
                 return
             self.given_up += 1
+            tries = f"{job.tries} {'try' if job.tries == 1 else 'tries'}"
             self._around.complain(
-                f"action {self.name}: {job.row.step} {job.offender} given up after {job.tries} tries: {error}"
+                f"action {self.name}: {job.row.step} {job.offender} given up after {tries}: {error}"
             )
         else:
             works = True
@@ -226,13 +228,13 @@ class Queue:
         if works and not self._aside:
             self.failing = None
 
-    def _put_aside(self, job: Job) -> None:
+    def _put_aside(self, job: Job, delay: float) -> None:
         if self._ending and not self._drain:
             if self.heir is not None:
                 self.heir.add([job])
             return
         self._aside.setdefault(job.offender, deque([job]))
-        self._enter(job.offender, BACKOFF[min(job.tries, len(BACKOFF)) - 1])
+        self._enter(job.offender, max(delay, BACKOFF[min(job.tries, len(BACKOFF)) - 1]))
 
     def _over(self, job: Job) -> None:
         behind = self._aside.get(job.offender)
