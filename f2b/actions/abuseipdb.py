@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
+from f2b.actions.facts import address
 from f2b.actions.http import Receiver, Request
 from f2b.actions.parameters import Parameters, filled
 
@@ -32,7 +33,7 @@ class AbuseIpDb:
         if self._lines:
             comment += "\n" + values.get("matches", "")
         report = {
-            "ip": values.get("F-IP6") or values.get("F-IP4") or values["ip"].partition("/")[0],
+            "ip": address(values),
             "categories": self._parameters.text("abuseipdb_category", "18"),
             "comment": comment[:_LONGEST],
             "timestamp": datetime.fromtimestamp(int(float(values["time"])), UTC).isoformat(),

@@ -11,6 +11,7 @@ from email.policy import default
 from email.utils import formataddr, formatdate
 
 from f2b.actions.child import run
+from f2b.actions.facts import address
 from f2b.actions.parameters import Parameters, filled, host, lasts
 from f2b.errors import ActionError, HopelessError
 
@@ -87,12 +88,17 @@ class Mail:
         if self._lines:
             yield from ("", "The lines of the failures:", "", *indented(values.get("matches", "")))
         if self._whois:
-            yield from ("", "What whois says of it:", "", *indented(self._ask_whois(ip)))
+            yield from (
+                "",
+                "What whois says of it:",
+                "",
+                *indented(self._ask_whois(address(values))),
+            )
 
     def _ask_whois(self, ip: str) -> str:
         program = self._parameters.text("whois_program", "whois")
         try:
-            done = run([program, ip.partition("/")[0]], b"", WHOIS_TIMEOUT, WHOIS_MOST)
+            done = run([program, ip], b"", WHOIS_TIMEOUT, WHOIS_MOST)
         except OSError as error:
             return f"({program} cannot be run: {error.strerror}; is it installed?)"
         text = done.output.decode("utf-8", "replace")

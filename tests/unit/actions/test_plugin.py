@@ -86,7 +86,11 @@ def test_its_life() -> None:
         ("refuse", "bell", "not now"),
         ("break", "bell", r"ZeroDivisionError\('bell'\)"),
         ("hang", "bell", "not done within 0.5 s"),
-        ("ring", "horn", r"no plug-in is called 'horn' \(there are: bell\)"),
+        (
+            "ring",
+            "horn",
+            r"no plug-in is called 'horn' \(there are: abuseipdb, bell, cloudflare, mail, webhook\)",
+        ),
     ],
 )
 def test_what_goes_wrong(how: str, name: str, why: str) -> None:
