@@ -65,26 +65,26 @@ class Actions:
         self._names = Resolver(monotonic, look_up_address)
         self._learning: asyncio.Task[tuple[str, ...] | None] | None = None
         self._queues: dict[Key, Queue] = {}
+        self._left: dict[Key, set[Offender]] = {}  # whom they hear of anyway after a start
         self._tasks: dict[Queue, asyncio.Task[None]] = {}
         self.dropped = 0
 
     # --- life -----------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Go on with what an earlier run left, and tell the actions of all bans in force that want to know."""
+        """Go on with what an earlier run left."""
         stored = self._store.waiting()
         if stored or any(True for _ in self._configured()):
             await self._learn_our_name()
         for settings in self._configured():
             self._open(settings)
-        banning: dict[Key, set[Offender]] = {}
         lost = []
         for row in stored:
             key = row.ban.jail, row.action
             if (queue := self._queues.get(key)) is not None:
                 queue.add([Job(row)])
                 if row.step is Step.BAN:
-                    banning.setdefault(key, set()).add(row.ban.offender)
+                    self._left.setdefault(key, set()).add(row.ban.offender)
             elif row.at < self._clock() - LOST:
                 lost.append(row.id)
         if lost:
@@ -92,8 +92,12 @@ class Actions:
                 f"{len(lost)} things to do are dropped, since their actions are gone"
             )
             await self._recorder.record(Batch(done=tuple(lost)))
+
+    def tell_of_restored(self) -> None:
+        """Tell the actions that want to know of all bans in force. There is time for that when the wall stands."""
+        left, self._left = self._left, {}
         for key, queue in self._queues.items():
-            self._restore(queue, banning.get(key, set()))
+            self._restore(queue, left.get(key, set()))
 
     async def _learn_our_name(self) -> None:
         """A name server that does not answer must not hold up the start: until it does, the short name counts."""

@@ -3,12 +3,16 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from email import policy
 from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
 
+from f2b.addresses import parse
+from f2b.model import Ban, Banned
+from f2b.store import Batch, Store
 from tests.e2e.outcome import asked, banned
 from tests.e2e.scenes import ONE, SET, THREE, TWO
 from tests.e2e.workload import fail
@@ -143,3 +147,34 @@ def test_name_and_ticket(
     assert name.split() == [ONE]
     assert json.loads(ticket)["ip"] == ONE
     assert json.loads(ticket)["failures"] == 3
+
+
+def test_a_hundred_thousand_restored_bans_do_not_hold_up_the_start(
+    daemon: Daemon, journal: Journal, receiver: Receiver
+) -> None:
+    """Told one after the other, and what is decided next does not stand behind them."""
+    daemon.start()
+    daemon.stop()
+    now = time.time()
+    bans = [
+        Ban("sshd", parse(f"198.{18 + at // 65536}.{at // 256 % 256}.{at % 256}"), now, now + 9999)
+        for at in range(100, 100_100)
+    ]
+    with closing(Store(daemon.database)) as store:
+        store.commit(Batch(tuple(Banned(ban) for ban in bans)))
+    took = []
+    hook = f"webhook[url={receiver.url}, norestored=no]"
+    for action in ("", "", f"  {hook}\n"):  # the first one builds the wall
+        daemon.jails.write_text(f"{THREE}action = %(action_)s\n{action}")
+        before = time.monotonic()
+        daemon.start(timeout=60)
+        took.append(time.monotonic() - before)
+        if not action:
+            assert daemon.stop() == 0
+    assert took[2] - took[1] < 2
+    wait_until(lambda: len(receiver.sent) > 20, "some of them")
+    fail(journal, ONE, 3)
+    wait_until(lambda: ("ban", ONE) in events(receiver), "the new one", 20)
+    assert asked(daemon, "status")["counters"]["actions_waiting"] > 50_000
+    assert asked(daemon, "status")["counters"]["actions_dropped"] == 0
+    assert daemon.stop(15) == 0
