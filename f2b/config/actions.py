@@ -34,11 +34,10 @@ _ROWS: tuple[tuple[str, str, Callable[[str], object], str], ...] = (
     ("timeout", "timeout", values.positive_duration, "60"),
     ("retry_for", "retry_for", values.positive_duration, "1h"),
 )
-_NO_PARAMETERS = {
-    "plugin", "required", "name", "actname", "actionstart_on_demand", *(option for _, option, _, _ in _ROWS),
-    "port", "protocol", "chain", "logpath", "service",
-}  # fmt: skip
-"""What is no matter of the plug-in; fail2ban's texts for `action` pass the last ones."""
+_SWITCHES = {"plugin", "required", "actionstart_on_demand", *(option for _, option, _, _ in _ROWS)}
+"""What is no matter of the plug-in."""
+_PASSED = {"name", "actname", "port", "protocol", "chain", "logpath", "service"}
+"""What fail2ban's texts for `action` pass to everybody."""
 _NOT_OURS = {
     "badips": "badips.com answers no more",
     **dict.fromkeys(
@@ -93,15 +92,14 @@ class ActionFile(Definition):
     def _for_plugin(self) -> tuple[tuple[str, str], ...]:
         """Its parameters: the options of the file, and what stands in the brackets."""
         found = {}
-        for name in [*self._options(), *self._given]:
-            if name not in _NO_PARAMETERS:
-                text = self._text(name, self._look_up)
-                found[name] = self._marks.located(text or "").text
+        given = [name for name in self._given if name not in _SWITCHES | _PASSED]
+        for name in [*self._options(), *given]:
+            text = self._text(name, self._look_up)
+            found[name] = self._marks.located(text or "").text
         for name in self._value("required", str.split, ""):
             if not found.get(name) and not found.get(f"{name}_file"):
                 raise ConfigError(
                     f"action {self.name!r} needs {name}",
-                    origin=self._origin,
                     hint=f"write {self.name}[{name}=...], or {name}_file= and a file that holds it",
                 )
         return tuple(sorted((name, text) for name, text in found.items() if text))
@@ -112,11 +110,11 @@ class ActionFile(Definition):
             name
             for place in ("Definition", "Init")
             for name in own.get(place, {})
-            if "?" not in name and "/" not in name
+            if "?" not in name and "/" not in name and name not in _SWITCHES
         ]
 
     def _idle_parameters(self) -> list[Problem]:
-        options = {*self._options(), *_NO_PARAMETERS}
+        options = {*self._options(), *_SWITCHES, *_PASSED}
         options |= {f"{name}_file" for name in options}
         texts = [text for own in self._dialect.own.values() for text in own.values()]
         return [
@@ -212,7 +210,8 @@ def read_actions(
             errors = error.errors if isinstance(error, ConfigErrors) else (error,)
             hint = "" if exists(files, spec.name) else _NOT_OURS.get(spec.name, "")
             problems += [
-                Problem(Severity.ERROR, e.origin, e.message, e.hint or hint, jail) for e in errors
+                Problem(Severity.ERROR, e.origin or origin, e.message, e.hint or hint, jail)
+                for e in errors
             ]
         else:
             found[action.name] = action

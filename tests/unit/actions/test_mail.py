@@ -104,7 +104,8 @@ def test_hostile_lines_are_text(box: Path, name: str) -> None:
 def test_a_whois_that_does_not_answer(
     box: Path, monkeypatch: pytest.MonkeyPatch, whois: str | None, said: str
 ) -> None:
-    monkeypatch.setattr(mail_module, "WHOIS_TIMEOUT", 0.5)
+    if "0.5 s" in said:
+        monkeypatch.setattr(mail_module, "WHOIS_TIMEOUT", 0.5)
     if whois is None:
         monkeypatch.setenv("PATH", str(box))
         program(box, "sendmail", f'while read -r line; do echo "$line"; done > {box}/mail')
@@ -112,7 +113,7 @@ def test_a_whois_that_does_not_answer(
         program(box, "whois", whois)
     before = time.monotonic()
     mail = send(box, "mail-whois")
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 9
     content = mail.get_content()
     assert content.startswith(OURS)
     assert said in content
