@@ -205,10 +205,9 @@ class Blackhole:
         return {}
 
     def _on_link(self, wanted: Iterable[Offender]) -> set[Offender]:
-        """Networks that must not be cut off. For IPv4 the kernel refuses a second route to them itself."""
-        if any(each.family is Family.INET6 and not each.is_host for each in wanted):
-            return self._routes.on_link(Family.INET6)
-        return set()
+        """Networks that must not be cut off."""
+        families = {each.family for each in wanted if not each.is_host}
+        return {each for family in families for each in self._routes.on_link(family)}
 
 
 def _standing(routes: Routes) -> dict[Offender, Kind]:

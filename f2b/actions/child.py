@@ -5,7 +5,6 @@ import os
 import select
 import signal
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from time import monotonic
 from typing import NamedTuple
@@ -20,7 +19,7 @@ class Done(NamedTuple):
 
 def run(argv: Sequence[str], stdin: bytes, timeout: float, most: int) -> Done:
     """Raises OSError if it cannot be started. What it started itself is gone, too."""
-    with tempfile.TemporaryFile() as given:
+    with open(os.memfd_create("stdin"), "w+b") as given:  # noqa: PTH123 - it has no path
         given.write(stdin)
         given.seek(0)
         child = subprocess.Popen(  # noqa: S603 - argv is the admin's, what others wrote is in stdin

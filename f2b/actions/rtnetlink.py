@@ -95,7 +95,7 @@ class Routes:
         """The routes that f2b has set; none where the kernel does not have that family."""
         return {
             network: Kind(kind)
-            for network, kind, protocol, _ in self._dump(family, PROTOCOL)
+            for network, kind, protocol, _ in self._dump(family, PROTOCOL, 0)
             if protocol == PROTOCOL and kind in {*Kind}
         }
 
@@ -103,7 +103,7 @@ class Routes:
         """The networks that a cable of this machine leads to."""
         return {
             network
-            for network, kind, protocol, direct in self._dump(family, 0)
+            for network, kind, protocol, direct in self._dump(family, 0, _UNICAST)
             if direct and kind == _UNICAST and protocol != PROTOCOL
         }
 
@@ -131,18 +131,22 @@ class Routes:
                 if index == last:
                     return codes
 
-    def _dump(self, family: Family, protocol: int) -> Iterator[tuple[Offender, int, int, bool]]:
+    def _dump(
+        self, family: Family, protocol: int, kind: int
+    ) -> Iterator[tuple[Offender, int, int, bool]]:
         for left in reversed(range(_TRIES)):
             try:
-                return iter(list(self._dumped(family, protocol)))
+                return iter(list(self._dumped(family, protocol, kind)))
             except ActionError as error:
                 if not error.retry or not left:
                     raise
         raise AssertionError
 
-    def _dumped(self, family: Family, protocol: int) -> Iterator[tuple[Offender, int, int, bool]]:
+    def _dumped(
+        self, family: Family, protocol: int, wanted: int
+    ) -> Iterator[tuple[Offender, int, int, bool]]:
         sequence = self._numbers(1)
-        body = _ROUTE.pack(_NUMBERS[family], 0, 0, 0, _MAIN, protocol, 0, 0, 0)
+        body = _ROUTE.pack(_NUMBERS[family], 0, 0, 0, _MAIN, protocol, 0, wanted, 0)
         size = _HEADER.size + len(body)
         self._socket.send(_HEADER.pack(size, _GET, REQUEST | DUMP, sequence, 0) + body)
         while True:

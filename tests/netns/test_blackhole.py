@@ -186,11 +186,18 @@ def test_a_route_of_another_is_not_touched(lab: Lab, server: Server) -> None:
 
 def test_the_networks_at_our_cables_stay(lab: Lab, server: Server) -> None:
     """The kernel has routes of its own to them; our own addresses come before all routes anyway."""
-    refused = server.apply(*put("198.51.100.0/24", "2001:db8:1::/64"))
-    assert {each.why for each in refused} == {
-        "this network is on a link of this machine",
-        "somebody else has a route to it",
-    }
+    # As NetworkManager has them: another route to the same network would be possible.
+    lab.server.run(["ip", "route", "add", "192.0.2.0/24", "dev", "eth0", "metric", "100"])
+    try:
+        networks = ["198.51.100.0/24", "2001:db8:1::/64", "192.0.2.0/24"]
+        refused = server.apply(*put(*networks))
+    finally:
+        lab.server.run(["ip", "route", "del", "192.0.2.0/24"])
+    assert {
+        str(each.operation.ban.offender) for each in refused if isinstance(each.operation, Put)
+    } == {*networks}
+    assert {each.why for each in refused} == {"this network is on a link of this machine"}
+    assert server.ours() == {}
     assert lab.gets_through(ROUTER)
     assert lab.gets_through(ROUTER6)
     # A wider one leaves them alone, since the longer prefix wins.
