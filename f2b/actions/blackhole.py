@@ -226,6 +226,7 @@ def _stranger(operation: Put) -> Refused:
 
 def without(network: Offender, holes: Sequence[Offender]) -> list[Offender]:
     """The widest networks that make up this one except the holes."""
+    holes = [hole for hole in holes if network.covers(hole) or hole.covers(network)]
     if not holes:
         return [network]
     if any(hole.covers(network) for hole in holes):
@@ -236,11 +237,7 @@ def without(network: Offender, holes: Sequence[Offender]) -> list[Offender]:
         Offender(network.family, number.to_bytes(bits // 8), prefix)
         for number in (first, first | 1 << (bits - prefix))
     )
-    return [
-        piece
-        for half in halves
-        for piece in without(half, [h for h in holes if half.covers(h) or h.covers(half)])
-    ]
+    return [piece for half in halves for piece in without(half, holes)]
 
 
 def flush_routes() -> bool:
