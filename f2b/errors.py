@@ -79,11 +79,18 @@ class StoreVersionError(StoreError):
 
 
 class ActionError(F2bError):
-    """An action could not do what was decided; ``retry`` says whether trying again can help."""
+    """An action could not do what was decided; ``retry`` says whether trying again can help, ``delay`` when at best."""
 
-    def __init__(self, message: str, *, hint: str = "", retry: bool = False) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", retry: bool = False, delay: float = 0.0
+    ) -> None:
         super().__init__(message, hint=hint)
         self.retry = retry
+        self.delay = delay
+
+
+class HopelessError(ActionError):
+    """An action that is not tried again, since it would fail again."""
 
 
 class NotPermittedError(F2bError):

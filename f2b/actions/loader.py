@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 
 from f2b.actions import iptables, probe
 from f2b.actions.base import Backend
+from f2b.actions.blackhole import Blackhole, flush_routes
 from f2b.actions.iptables import Iptables
 from f2b.actions.nftables import Nftables
 from f2b.actions.null import Null
@@ -16,7 +17,7 @@ from f2b.config.settings import DaemonSettings, WallSettings
 from f2b.errors import ActionError, ConfigError, F2bError
 
 GROUP = "f2b.actions"
-AUTO, NFTABLES, LEGACY = "auto", "nftables", "iptables-legacy"
+AUTO, NFTABLES, LEGACY, BLACKHOLE = "auto", "nftables", "iptables-legacy", "blackhole"
 
 
 def backend(
@@ -41,12 +42,14 @@ def backend(
         return Choice(_nftables(settings, instance, takeover=takeover)(settings.table))
     if name == "null":
         return Choice(Null())
+    if name == BLACKHOLE:
+        return Choice(Blackhole())
     # Looked up last, and only then: it reads the metadata of every installed package.
     found = {point.name: point for point in entry_points(group=GROUP)}
     if name in found:
         made: Backend = found[name].load()(settings, instance, takeover=takeover)
         return Choice(made)
-    known = ", ".join([AUTO, NFTABLES, LEGACY, "null", *sorted(found)])
+    known = ", ".join([AUTO, NFTABLES, LEGACY, BLACKHOLE, "null", *sorted(found)])
     raise ConfigError(f"no firewall backend is called {name!r}", hint=f"there are {known}")
 
 
@@ -58,19 +61,27 @@ def sweep(kept: Backend, settings: DaemonSettings, instance: str) -> None:
     with contextlib.suppress(F2bError):
         if not kept.name.startswith(LEGACY) and iptables.in_use():
             iptables.flush_rules(settings.table, instance)
+    with contextlib.suppress(F2bError):
+        if kept.name != BLACKHOLE:
+            flush_routes()
 
 
 def flush(table: str) -> list[str]:
     """Take every wall of f2b down without a daemon; names what was there."""
     rules_gone = iptables.flush_rules(table)
+    routes_gone = flush_routes()
     try:
         table_gone = flush_wall(table)
     except ActionError:
         # Where nf_tables cannot be used it holds nothing of ours.
-        if not rules_gone:
+        if not rules_gone and not routes_gone:
             raise
         table_gone = False
-    found = ((table_gone, f"table inet {table}"), (rules_gone, "the chains of iptables-legacy"))
+    found = (
+        (table_gone, f"table inet {table}"),
+        (rules_gone, "the chains of iptables-legacy"),
+        (routes_gone, "the routes"),
+    )
     return [what for gone, what in found if gone]
 
 

@@ -7,13 +7,17 @@ import asyncio
 import contextlib
 import threading  # noqa: TID251 - a pool would keep the process from its end
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
 from f2b.config.settings import ActionSettings
 from f2b.errors import ActionError
 
 GROUP = "f2b.side_actions"
+BUILT_IN = {
+    name: f"f2b.actions.{name}:make" for name in ("abuseipdb", "cloudflare", "mail", "webhook")
+}
+"""Ours stand in setup.cfg as anybody's do, and here for a checkout, which has no metadata."""
 
 
 class SideAction(Protocol):
@@ -67,7 +71,10 @@ class PluginRunner:
         """Its parameters cannot change: it is made anew."""
 
     def _make(self) -> None:
-        found = {point.name: point for point in entry_points(group=GROUP)}
+        ours = [EntryPoint(name, place, GROUP) for name, place in BUILT_IN.items()]
+        # The metadata of every installed package is read only for those of others.
+        others = () if self.settings.plugin in BUILT_IN else entry_points(group=GROUP)
+        found = {point.name: point for point in (*others, *ours)}
         if self.settings.plugin not in found:
             known = ", ".join(sorted(found)) or "none"
             raise ActionError(

@@ -11,6 +11,7 @@ from typing import Any
 from f2b.config import shell, values
 from f2b.config.definition import Definition
 from f2b.config.files import Files
+from f2b.config.parameters import idle
 from f2b.config.problems import Collector, ConfigErrors, Problem, Severity
 from f2b.config.section import placed
 from f2b.config.settings import ActionCommands, ActionSettings
@@ -21,7 +22,7 @@ from f2b.errors import ConfigError, Origin
 OF_THE_BAN = {
     "ip", "fid", "family", "ip-rev", "ip-host", "failures", "time", "bantime", "bancount", "restored", "matches",
     "ipmatches", "ipjailmatches", "ipfailures", "ipjailfailures", "jail.name", "jail.banned", "jail.banned_total",
-    "jail.found", "jail.found_total", "fq-hostname", "sh-hostname", "br", "sp",
+    "jail.found", "jail.found_total", "fq-hostname", "sh-hostname", "br", "sp", "raw-ticket",
 }  # fmt: skip
 """The tags that are known when something happens. Beside them <F-NAME>, as the regex captured it."""
 _PLUGIN = "plugin:"
@@ -33,6 +34,17 @@ _ROWS: tuple[tuple[str, str, Callable[[str], object], str], ...] = (
     ("timeout", "timeout", values.positive_duration, "60"),
     ("retry_for", "retry_for", values.positive_duration, "1h"),
 )
+_SWITCHES = {"plugin", "required", "actionstart_on_demand", *(option for _, option, _, _ in _ROWS)}
+"""What is no matter of the plug-in."""
+_PASSED = {"name", "actname", "port", "protocol", "chain", "logpath", "service"}
+"""What fail2ban's texts for `action` pass to everybody."""
+_NOT_OURS = {
+    "badips": "badips.com answers no more",
+    **dict.fromkeys(
+        ("blocklist_de", "xarf-login-attack", "complain", "dshield", "mynetwatchman", "ipthreat", "apprise"),
+        "f2b does not ship it; fail2ban's own file works: copy it, and what it includes, into action.d",
+    ),
+}  # fmt: skip
 
 
 class ActionFile(Definition):
@@ -62,13 +74,59 @@ class ActionFile(Definition):
             field: steps.attempt(partial(self._value, option, parse, default))
             for field, option, parse, default in rows
         }
+        plugin = steps.attempt(lambda: self._value("plugin", str, ""))
+        if plugin:
+            found |= {"plugin": plugin, "parameters": steps.attempt(self._for_plugin)}
+            return self._finished(found, steps), self._idle_parameters()
         found |= {family: steps.attempt(partial(self._commands, family)) for family in _FAMILIES}
+        action = self._finished(found, steps)
+        return action, self._problems(action)
+
+    def _finished(self, found: Mapping[str, Any], steps: Collector) -> ActionSettings:
         if steps.errors:
             raise ConfigErrors(steps.errors)
-        action = ActionSettings(
+        return ActionSettings(
             jail=self._jail_name, name=self._known_as, origin=self._origin, **found
         )
-        return action, self._problems(action)
+
+    def _for_plugin(self) -> tuple[tuple[str, str], ...]:
+        """Its parameters: the options of the file, and what stands in the brackets."""
+        found = {}
+        given = [name for name in self._given if name not in _SWITCHES | _PASSED]
+        for name in [*self._options(), *given]:
+            text = self._text(name, self._look_up)
+            found[name] = self._marks.located(text or "").text
+        for name in self._value("required", str.split, ""):
+            if not found.get(name) and not found.get(f"{name}_file"):
+                raise ConfigError(
+                    f"action {self.name!r} needs {name}",
+                    hint=f"write {self.name}[{name}=...], or {name}_file= and a file that holds it",
+                )
+        return tuple(sorted((name, text) for name, text in found.items() if text))
+
+    def _options(self) -> list[str]:
+        own = self._dialect.own
+        return [
+            name
+            for place in ("Definition", "Init")
+            for name in own.get(place, {})
+            if "?" not in name and "/" not in name and name not in _SWITCHES
+        ]
+
+    def _idle_parameters(self) -> list[Problem]:
+        options = {*self._options(), *_SWITCHES, *_PASSED}
+        options |= {f"{name}_file" for name in options}
+        texts = [text for own in self._dialect.own.values() for text in own.values()]
+        return [
+            Problem(
+                Severity.WARNING,
+                self._origin,
+                f"action {self.name!r} has no parameter {name!r}",
+                hint,
+                self._jail_name,
+            )
+            for name, hint in idle(self._given, options, texts)
+        ]
 
     def _commands(self, family: str) -> ActionCommands:
         self._family = family
@@ -150,8 +208,10 @@ def read_actions(
                 _check_name(action.name, found)
         except (ConfigError, ConfigErrors) as error:
             errors = error.errors if isinstance(error, ConfigErrors) else (error,)
+            hint = "" if exists(files, spec.name) else _NOT_OURS.get(spec.name, "")
             problems += [
-                Problem(Severity.ERROR, e.origin, e.message, e.hint, jail) for e in errors
+                Problem(Severity.ERROR, e.origin or origin, e.message, e.hint or hint, jail)
+                for e in errors
             ]
         else:
             found[action.name] = action

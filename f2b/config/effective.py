@@ -10,12 +10,14 @@ from f2b.config.ini import DEFAULT, Dialect
 from f2b.config.jails import filter_of, is_enabled
 from f2b.config.load import jail_files
 from f2b.config.problems import Collector
+from f2b.config.secrets import concealed
 from f2b.config.section import Section
 from f2b.config.settings import NOWHERE, Located
 from f2b.config.table import Setting, Where, nearest, settings
 from f2b.errors import ConfigError, ControlError
 
 _NONE = (Located("", NOWHERE),)
+_WITH_SECRETS = {"action", "banaction", "banaction_allports", "cfapikey"}
 
 Values = dict[str, tuple[Located, ...]]
 
@@ -79,5 +81,6 @@ def _jail(dialect: Dialect, files: Files, name: str) -> Effective:
 def _text(section: Section, file: FilterFile | None, row: Setting) -> str:
     text = section.marked(row.name)
     if row.where is Where.JAIL:
-        return text or ""
+        shown = concealed(f"{row.name}={text}").partition("=")[2] if text else ""
+        return shown if row.name in _WITH_SECRETS else text or ""
     return (file.merged(row.name, text) if file else text) or row.default

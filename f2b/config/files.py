@@ -60,6 +60,10 @@ class Files:
             raise ConfigErrors(errors)
         return Dialect(merged, self.marks) if found else None
 
+    def local(self, stem: str) -> Sections | None:
+        """STEM.local alone, as it is written. Raises ConfigErrors."""
+        return self._read(Path(f"{self.directory / stem}.local"))
+
     def shown(self, path: Path) -> str:
         """A path as the admin would type it inside the directory."""
         try:

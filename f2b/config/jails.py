@@ -40,7 +40,8 @@ _SEEN_BY_FILTERS = [
     "logpath", "usedns", "datepattern",
 ]  # fmt: skip
 _SEEN_BY_ACTIONS = [
-    *_SEEN_BY_FILTERS, "destemail", "sender", "sendername", "mta", "fail2ban_agent", "port", "protocol",
+    *_SEEN_BY_FILTERS, "destemail", "sender", "sendername", "mta", "cfemail", "cfapikey", "fail2ban_agent", "port",
+    "protocol",
 ]  # fmt: skip
 NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,63}", re.ASCII)
 
@@ -55,7 +56,11 @@ class JailErrors(ConfigErrors):
 
 def built_in(files: Files) -> Sections:
     """The [DEFAULT] beneath all files: our defaults, and the two variables fail2ban defines."""
-    defaults = {row.name: row.default for row in _ROWS.values() if row.default}
+    defaults = {
+        row.name: row.default
+        for row in _ROWS.values()
+        if row.default or (row.parse is None and not row.ignored)
+    }
     return {
         DEFAULT: defaults
         | {
@@ -92,7 +97,7 @@ def read_jail(dialect: Dialect, files: Files, name: str) -> tuple[JailSettings, 
     values |= {"ignoreip": ignoreip, "ignoreelsewhere": elsewhere}
     actions, problems = read_actions(wall[1], files, _variables(section, _SEEN_BY_ACTIONS), name)
     jail = JailSettings(name=name, filter=found[0], actions=actions, **values)
-    problems += found[1]
+    problems += found[1] + wall[2]
     problems += list_problems(elsewhere, section.located("ignoreip").origin)
     if jail.ignorecommand and found[0].feed is Feed.BANS:
         problems.append(

@@ -127,7 +127,7 @@ class ActionSettings:
     timeout: float = 60
     retry_for: float = 3600
     plugin: str = ""  # the entry point that takes the place of the commands
-    parameters: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # some are secret
     origin: Origin = field(default=NOWHERE, compare=False)
 
 

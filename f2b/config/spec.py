@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from f2b.config.marks import shortened
+from f2b.config.secrets import concealed
 from f2b.errors import ConfigError
 
 _WORD = r"[\w.-]+"
@@ -28,7 +29,7 @@ def parse(text: str) -> Spec:
     match = _SPEC.fullmatch(text)
     if match is None:
         raise ConfigError(
-            f"needs the form name[option=value, ...], got {shortened(text)}",
+            f"needs the form name[option=value, ...], got {shortened(concealed(text))}",
             hint="no blanks around =, and quotes around a value that holds a comma or a bracket",
         )
     options = {

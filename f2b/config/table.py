@@ -248,8 +248,8 @@ _JAIL = (
     Setting("maxbans", Where.JAIL, values.integer(1), "500000", "the number of bans at a time"),
     Setting(
         "banaction", Where.JAIL, None, "auto",
-        "the firewall: auto, nftables, iptables-legacy, nftables-allports, nftables-multiport, or "
-        "auto[type=, port=, protocol=, blocktype=]",
+        "the firewall: auto, nftables, iptables-legacy, blackhole, nftables-allports, "
+        "nftables-multiport, or auto[type=, port=, protocol=, blocktype=]",
     ),
     Setting(
         "banaction_allports", Where.JAIL, None, "auto", "a text for banaction to refer to"
@@ -269,16 +269,21 @@ _JAIL = (
         Setting(name, Where.JAIL, None, text, "a text for action to refer to")
         for name, text in (
             ("action_", "%(banaction)s"),
-            ("action_mw", "%(action_)s sendmail-whois"),
-            ("action_mwl", "%(action_)s sendmail-whois-lines"),
+            ("action_mw", "%(action_)s %(mta)s-whois"),
+            ("action_mwl", "%(action_)s %(mta)s-whois-lines"),
             ("action_xarf", "%(action_)s xarf-login-attack"),
-            ("action_cf_mwl", "cloudflare sendmail-whois-lines"),
+            (
+                "action_cf_mwl",
+                'cloudflare[cfuser="%(cfemail)s", cftoken="%(cfapikey)s"] %(mta)s-whois-lines',
+            ),
             ("action_blocklist_de", "blocklist_de"),
             ("action_abuseipdb", "abuseipdb"),
             ("destemail", "root@localhost"),
             ("sender", "root@localhost"),
             ("sendername", "f2b"),
             ("mta", "sendmail"),
+            ("cfemail", ""),
+            ("cfapikey", ""),
             ("fail2ban_agent", "f2b/%(fail2ban_version)s"),
         )
     ),

@@ -6,8 +6,10 @@ from typing import Any
 
 from f2b.config.actions import exists
 from f2b.config.files import Files
+from f2b.config.overrides import not_honoured, stems
 from f2b.config.ports import merged
-from f2b.config.problems import Collector
+from f2b.config.problems import Collector, Problem, Severity
+from f2b.config.secrets import concealed
 from f2b.config.section import Section, parsed, placed
 from f2b.config.settings import Blocktype, Located, WallSettings
 from f2b.config.spec import Spec, parse, split
@@ -27,16 +29,34 @@ _TYPES = {
     "iptables-multiport": "multiport",
     "iptables-multiport-log": "multiport",
     "iptables-new": "multiport",
+    "iptables-ipset": "multiport",
+    "iptables-ipset-proto4": "multiport",
+    "iptables-ipset-proto6": "multiport",
+    "iptables-ipset-proto6-allports": "allports",
+    "blackhole": "",
+    "route": "",
 }
 _BACKENDS = {
     "nftables": "nftables",
     "nftables-allports": "nftables",
     "nftables-multiport": "nftables",
     "iptables-legacy": "iptables-legacy",
+    "blackhole": "blackhole",
+    "route": "blackhole",
+}
+_ROUTES = {
+    "blackhole": Blocktype.DROP,
+    "unreachable": Blocktype.HOST,
+    "prohibit": Blocktype.PROHIBITED,
 }
 _KINDS = {"": "", "allports": "allports", "multiport": "multiport", "oneport": "multiport"}
 _PARAMETERS = ("type", "port", "protocol", "blocktype")
 _WITHOUT_EFFECT = ("name", "actname", "chain")  # fail2ban's stock action_ passes them
+_FAIL2BANS = {
+    "addr_set", "addr_type", "addr_options", "chain_type", "chain_hook", "chain_priority",
+    "nftables", "iptables", "lockingopt", "default-ipsettime", "ipsettime", "ipmset",
+    "familyopt", "bantime", "default-timeout", "timeout",
+}  # fmt: skip
 _ROWS = settings(Where.JAIL)
 
 
@@ -45,8 +65,8 @@ NO_WALL = "none"
 Others = tuple[tuple[Spec, Origin], ...]
 
 
-def read_wall(section: Section, files: Files) -> tuple[WallSettings, Others]:
-    """The wall that a jail asks for, and its actions that are none of our firewalls."""
+def read_wall(section: Section, files: Files) -> tuple[WallSettings, Others, list[Problem]]:
+    """The wall that a jail asks for, its actions that are none of our firewalls, and what to warn of."""
     banaction, action = section.located("banaction"), section.located("action")
     with placed(banaction.origin, "banaction"):
         wanted = parse(banaction.text)
@@ -58,7 +78,7 @@ def read_wall(section: Section, files: Files) -> tuple[WallSettings, Others]:
     firewalls = [spec for spec in specs if spec.name in _TYPES]
     others = tuple((spec, action.origin) for spec in specs if spec.name not in _TYPES)
     if not firewalls and any(exists(files, spec.name) for spec in specs):
-        return WallSettings(backend=NO_WALL), others
+        return WallSettings(backend=NO_WALL), others, []
     if not firewalls:
         if wanted.name not in _TYPES:
             raise ConfigError(
@@ -67,17 +87,16 @@ def read_wall(section: Section, files: Files) -> tuple[WallSettings, Others]:
                 hint=f"write banaction = {_substitute_for(wanted.name)}",
             )
         raise ConfigError(
-            f"action names no firewall that f2b has, got {action.text!r}",
+            f"action names no firewall that f2b has, got {concealed(action.text)!r}",
             origin=action.origin,
             hint="write action = %(action_)s",
         )
-    walls = [
-        _wall(
-            spec, banaction.origin if spec.name == wanted.name else action.origin, section, files
-        )
-        for spec in firewalls
-    ]
-    return _joined(walls), others
+    walls, problems = [], []
+    for spec in firewalls:
+        origin = banaction.origin if spec.name == wanted.name else action.origin
+        walls.append(_wall(spec, origin, section, files))
+        problems += [*_idle_parameters(spec, origin), *not_honoured(files, spec.name)]
+    return _joined(walls), others, problems
 
 
 def _joined(walls: Sequence[WallSettings]) -> WallSettings:
@@ -111,7 +130,7 @@ def _wall(spec: Spec, origin: Origin, section: Section, files: Files) -> WallSet
         return parsed(_ROWS[name], Located(spec.options[name], origin))
 
     for parameter in spec.options:
-        if parameter not in _PARAMETERS + _WITHOUT_EFFECT:
+        if parameter not in _PARAMETERS + _WITHOUT_EFFECT and not _known_elsewhere(parameter):
             hint = nearest(parameter, _PARAMETERS) or f"it has {', '.join(_PARAMETERS)}"
             if parameter == "returntype":
                 hint = "f2b keeps addresses out; it cannot let those in that a jail finds"
@@ -127,8 +146,10 @@ def _wall(spec: Spec, origin: Origin, section: Section, files: Files) -> WallSet
         )
     if not kind and spec.options.keys() & {"port", "protocol"}:
         kind = "multiport"
+    if _BACKENDS.get(spec.name) == "blackhole":
+        return _route(spec, origin)
     steps = Collector()
-    blocktype = steps.attempt(lambda: option("blocktype") or _common_blocktype(files))
+    blocktype = steps.attempt(lambda: option("blocktype") or _common_blocktype(spec.name, files))
     protocols = steps.attempt(lambda: option("protocol")) if kind else ()
     closed = steps.attempt(lambda: option("port")) if kind == "multiport" else ()
     steps.check()
@@ -140,10 +161,36 @@ def _wall(spec: Spec, origin: Origin, section: Section, files: Files) -> WallSet
     )
 
 
-def _common_blocktype(files: Files) -> Blocktype | None:
-    """What an image or an admin wrote for all of fail2ban's nftables actions together."""
-    dialect = files.layers("action.d/nftables-common")
-    if dialect is None:
-        return None
-    common: Blocktype | None = Section(dialect, files.marks, "Init").value(_ROWS["blocktype"])
+def _route(spec: Spec, origin: Origin) -> WallSettings:
+    """It stops all answers, whatever port they come from."""
+    text = spec.options.get("blocktype", "unreachable" if spec.name == "route" else "blackhole")
+    if text not in _ROUTES:
+        raise ConfigError(
+            f"{spec.name} has no blocktype {text!r}",
+            origin=origin,
+            hint=f"there are {', '.join(_ROUTES)}",
+        )
+    return WallSettings(backend="blackhole", blocktype=_ROUTES[text])
+
+
+def _known_elsewhere(parameter: str) -> bool:
+    """One of fail2ban's that f2b has no use for."""
+    return "?" in parameter or parameter in _FAIL2BANS
+
+
+def _idle_parameters(spec: Spec, origin: Origin) -> list[Problem]:
+    idle = [each for each in spec.options if _known_elsewhere(each)]
+    if not idle:
+        return []
+    text = f"{spec.name} is f2b's own firewall, which has no use for {', '.join(idle)}"
+    return [Problem(Severity.WARNING, origin, text)]
+
+
+def _common_blocktype(name: str, files: Files) -> Blocktype | None:
+    """What an image or an admin wrote for all of fail2ban's actions of that kind together, or for this one."""
+    common: Blocktype | None = None
+    for stem in stems(name):
+        dialect = files.layers(stem)
+        if dialect is not None and "blocktype" in dialect.own.get("Init", {}):
+            common = Section(dialect, files.marks, "Init").value(_ROWS["blocktype"]) or common
     return common

@@ -7,6 +7,7 @@ they are queued. A slow action delays nobody but itself.
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from time import monotonic
 
 from f2b.actions import facts
 from f2b.actions.command import Runner, family
@@ -19,15 +20,18 @@ from f2b.daemon.ignorecommand import tags
 from f2b.daemon.matches import Matches
 from f2b.daemon.queue import AnyRunner, Job, Queue, Surroundings, Turns
 from f2b.daemon.recorder import Recorder
+from f2b.daemon.resolver import Resolver, look_up_address, look_up_own
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
-from f2b.model import Banned, Decision, Found, Lifted, Prolonged, Reason
+from f2b.model import Banned, Decision, Failure, Found, Lifted, Prolonged, Reason
 from f2b.outbox import Row, Step
 from f2b.protocol import ActionRow
 from f2b.store import Batch, Store
 
 CEILING = 20_000
 """Rows that wait for one action; beyond it new bans are not told to it."""
+PATIENCE = 1.0
+"""Seconds that a start waits for our own name."""
 LOST = 86_400.0
 """Seconds that a row waits for an action that is no longer configured, as after a slip in its file."""
 
@@ -57,27 +61,30 @@ class Actions:
             Turns(), self._describe, self._in_force, self._holds, self._done, events.error, clock
         )
         self._host: Mapping[str, str] = {}
+        self._our_name = Resolver(monotonic, look_up_own)
+        self._names = Resolver(monotonic, look_up_address)
+        self._learning: asyncio.Task[tuple[str, ...] | None] | None = None
         self._queues: dict[Key, Queue] = {}
+        self._left: dict[Key, set[Offender]] = {}  # whom they hear of anyway after a start
         self._tasks: dict[Queue, asyncio.Task[None]] = {}
         self.dropped = 0
 
     # --- life -----------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Go on with what an earlier run left, and tell the actions of all bans in force that want to know."""
+        """Go on with what an earlier run left."""
         stored = self._store.waiting()
         if stored or any(True for _ in self._configured()):
-            self._host = await asyncio.to_thread(facts.of_the_host)
+            await self._learn_our_name()
         for settings in self._configured():
             self._open(settings)
-        banning: dict[Key, set[Offender]] = {}
         lost = []
         for row in stored:
             key = row.ban.jail, row.action
             if (queue := self._queues.get(key)) is not None:
                 queue.add([Job(row)])
                 if row.step is Step.BAN:
-                    banning.setdefault(key, set()).add(row.ban.offender)
+                    self._left.setdefault(key, set()).add(row.ban.offender)
             elif row.at < self._clock() - LOST:
                 lost.append(row.id)
         if lost:
@@ -85,8 +92,24 @@ class Actions:
                 f"{len(lost)} things to do are dropped, since their actions are gone"
             )
             await self._recorder.record(Batch(done=tuple(lost)))
+
+    def tell_of_restored(self) -> None:
+        """Tell the actions that want to know of all bans in force. There is time for that when the wall stands."""
+        left, self._left = self._left, {}
         for key, queue in self._queues.items():
-            self._restore(queue, banning.get(key, set()))
+            self._restore(queue, left.get(key, set()))
+
+    async def _learn_our_name(self) -> None:
+        """A name server that does not answer must not hold up the start: until it does, the short name counts."""
+        self._host = facts.of_the_host()
+        self._learning = asyncio.create_task(self._our_name.fresh(""))
+
+        def learnt(task: asyncio.Task[tuple[str, ...] | None]) -> None:
+            if not task.cancelled() and (found := task.result()):
+                self._host = facts.of_the_host(found[0])
+
+        self._learning.add_done_callback(learnt)
+        await asyncio.wait([self._learning], timeout=PATIENCE)
 
     def renew(self) -> None:
         """Follow a reload: start what is new, end what is gone, and start what has changed anew."""
@@ -134,9 +157,7 @@ class Actions:
         for decision in decisions:
             match decision:
                 case Found(jail, offender, failure) if jail in acting:
-                    said = tags(jail, failure).items()
-                    groups = tuple((name[2:], text) for name, text in said if name[:2] == "f-")
-                    found[jail, offender] = groups
+                    found[jail, offender] = _groups(jail, failure)
                 case Banned(ban, enforce=True):
                     rows += self._rows(Step.BAN, decision, found.get((ban.jail, ban.offender), ()))
                 case Prolonged():
@@ -198,12 +219,11 @@ class Actions:
     def unenforced(self) -> dict[tuple[str, Offender], str]:
         """The bans of jails whose only wall is a command that has not been carried out."""
         return {
-            (job.row.ban.jail, job.offender): queue.failing or f"waits for {queue.name}"
+            (jail.name, offender): queue.failing or f"waits for {queue.name}"
             for queue in self._queues.values()
             if (jail := self._engine.jails.get(queue.runner.settings.jail))
             and jail.settings.wall.backend == NO_WALL
-            for job in queue.under_way()
-            if job.row.step in {Step.BAN, Step.REBAN}
+            for offender in queue.untold()
         }
 
     async def settled(self, timeout: float) -> None:
@@ -252,13 +272,11 @@ class Actions:
     def _restore(self, queue: Queue, but: set[Offender]) -> None:
         """Tell it of the bans in force that it does not hear of anyway."""
         settings = queue.runner.settings
-        if settings.norestored:
+        jail = self._engine.jails.get(settings.jail)
+        if settings.norestored or jail is None:
             return
-        queue.add(
-            Job(row, stored=False, restored=True)
-            for row in self._in_force(settings)
-            if row.ban.offender not in but
-        )
+        now = self._clock()
+        queue.restore(ban for ban in jail.ledger if ban.lasts(now) and ban.offender not in but)
 
     def _in_force(self, settings: ActionSettings, step: Step = Step.BAN) -> Iterator[Row]:
         now = self._clock()
@@ -276,11 +294,20 @@ class Actions:
 
     async def _describe(self, job: Job, runner: AnyRunner) -> Mapping[str, str]:
         found = facts.of_the_ban(job.row, restored=job.restored)
+        if runner.uses("ip-host"):
+            found["ip-host"] = "".join(await self._names.resolve(facts.address(found)))
         return found | await self._matches.asked_for(job.row, runner)
 
     def _common(self, name: str) -> dict[str, str]:
         jail = self._engine.jails.get(name)
         return {**self._host, "time": f"{self._clock():.6f}", "name": name, **_figures(name, jail)}
+
+
+def _groups(jail: str, failure: Failure) -> Groups:
+    """What the regex captured; fail2ban's regexes call the address ip4 or ip6."""
+    said = tags(jail, failure)
+    captured = tuple((name[2:], text) for name, text in said.items() if name[:2] == "f-")
+    return (*captured, (f"ip{failure.address.family.value}", said["ip"]))
 
 
 def _figures(name: str, jail: Jail | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ from time import monotonic
 
 from f2b.addresses import Offender
 from f2b.config.asking import read_list, unreadable
-from f2b.daemon.resolver import Resolver
+from f2b.daemon.resolver import Resolver, look_up
 from f2b.decide.engine import Engine
 from f2b.model import Decision
 
@@ -41,7 +41,7 @@ class Exempt:
         self._changed = changed
         self._complain = complain
         self._clock = clock
-        self._resolver = Resolver(monotonic)
+        self._resolver = Resolver(monotonic, look_up)
         self._known: dict[str | Path, tuple[Offender, ...]] = {}
         self._stamps: dict[Path, Stamp | None] = {}
         self._due: dict[str, float] = {}

@@ -14,7 +14,7 @@ from f2b.addresses import Offender
 from f2b.config.settings import UseDns
 from f2b.daemon.events import Events
 from f2b.daemon.ignorecommand import Commands
-from f2b.daemon.resolver import Resolver
+from f2b.daemon.resolver import Resolver, look_up
 from f2b.decide.engine import Engine
 from f2b.decide.holds import Holds
 from f2b.decide.jail import Jail
@@ -49,7 +49,7 @@ class Questions:
         self._events = events
         self._carry_out = carry_out
         self._clock = clock
-        self._resolver = Resolver(monotonic)
+        self._resolver = Resolver(monotonic, look_up)
         self._commands = Commands(monotonic, events.error)
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[tuple[str, str], Filter] = {}

@@ -6,7 +6,7 @@ Owns what is waiting. Rows of the outbox leave it when they are carried out or g
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -15,7 +15,8 @@ from f2b.actions.command import Runner
 from f2b.actions.plugin import PluginRunner
 from f2b.addresses import Offender
 from f2b.config.settings import ActionSettings
-from f2b.errors import ActionError
+from f2b.errors import ActionError, HopelessError
+from f2b.model import Ban
 from f2b.outbox import Row, Step
 
 BACKOFF = (1.0, 5.0, 15.0, 60.0, 300.0)
@@ -90,6 +91,7 @@ class Queue:
         self.runner = runner
         self._around = around
         self._ready: deque[Job] = deque()
+        self._restored: dict[Offender, Ban] = {}
         self._aside: dict[Offender, deque[Job]] = {}
         self._due: list[tuple[float, int, Offender]] = []
         self._count = 0
@@ -118,9 +120,24 @@ class Queue:
         first = self._busy is not None and self._busy.offender not in self._aside
         return [*([self._busy] if self._busy and first else []), *self.jobs()]
 
+    def untold(self) -> Iterator[Offender]:
+        """Whose bans it has not carried out yet."""
+        yield from self._restored
+        for job in self.under_way():
+            if job.row.step in {Step.BAN, Step.REBAN}:
+                yield job.offender
+
     @property
     def waiting(self) -> int:
-        return len(self.under_way())
+        return len(self.under_way()) + len(self._restored)
+
+    def restore(self, bans: Iterable[Ban]) -> None:
+        """Tell of these bans in force when there is time, and before anything else about their offenders.
+
+        They may be a hundred thousand: no job is made before its turn, and no place of the new is taken.
+        """
+        self._restored.update((ban.offender, ban) for ban in bans)
+        self._wake.set()
 
     def add(self, jobs: Iterable[Job]) -> None:
         self._ready.extend(jobs)
@@ -128,6 +145,7 @@ class Queue:
 
     def retire(self, *, drain: bool, flush: bool) -> None:
         """Let `run` end: after what is waiting, or after what is under way. Flushing lifts all bans at once."""
+        self._restored.clear()
         if not drain:
             self._ready.clear()
             self._aside.clear()
@@ -181,10 +199,17 @@ class Queue:
             return self._aside[offender][0]
         while self._ready:
             job = self._ready.popleft()
+            if job.offender in self._restored:
+                self._ready.appendleft(job)
+                return self._again(self._restored.pop(job.offender))
             if job.offender not in self._aside:
                 return job
             self._aside[job.offender].append(job)
-        return None
+        return self._again(self._restored.popitem()[1]) if self._restored else None
+
+    def _again(self, ban: Ban) -> Job:
+        row = Row(self._around.clock(), self.runner.settings.name, Step.BAN, ban)
+        return Job(row, stored=False, restored=True)
 
     async def _sleep(self) -> None:
         patience = None
@@ -206,12 +231,14 @@ class Queue:
         except ActionError as error:
             self._failed(f"{job.row.step} {job.offender}: {error}")
             job.tries += 1
-            if self._around.clock() < job.row.at + self.runner.settings.retry_for:
-                self._put_aside(job)
+            hopeless = isinstance(error, HopelessError)
+            if not hopeless and self._around.clock() < job.row.at + self.runner.settings.retry_for:
+                self._put_aside(job, error.delay)
                 return
             self.given_up += 1
+            tries = f"{job.tries} {'try' if job.tries == 1 else 'tries'}"
             self._around.complain(
-                f"action {self.name}: {job.row.step} {job.offender} given up after {job.tries} tries: {error}"
+                f"action {self.name}: {job.row.step} {job.offender} given up after {tries}: {error}"
             )
         else:
             works = True
@@ -226,13 +253,13 @@ class Queue:
         if works and not self._aside:
             self.failing = None
 
-    def _put_aside(self, job: Job) -> None:
+    def _put_aside(self, job: Job, delay: float) -> None:
         if self._ending and not self._drain:
             if self.heir is not None:
                 self.heir.add([job])
             return
         self._aside.setdefault(job.offender, deque([job]))
-        self._enter(job.offender, BACKOFF[min(job.tries, len(BACKOFF)) - 1])
+        self._enter(job.offender, max(delay, BACKOFF[min(job.tries, len(BACKOFF)) - 1]))
 
     def _over(self, job: Job) -> None:
         behind = self._aside.get(job.offender)

@@ -1,4 +1,4 @@
-"""Host names to addresses: the only door to getaddrinfo.
+"""Host names to addresses, and addresses to host names: the only door to getaddrinfo and its like.
 
 Whoever writes the log chooses the names. So there are ceilings on what is remembered and on what is under way, and no
 look-up holds up anything: each has a thread, because getaddrinfo can be neither polled nor ended.
@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from f2b.addresses import Offender, parse_host
 
@@ -28,10 +28,13 @@ MOST = 8
 Addresses = tuple[Offender, ...]
 
 
-class Answer(NamedTuple):
+T = TypeVar("T")
+
+
+class Answer(NamedTuple, Generic[T]):
     """What a name stands for, until then."""
 
-    addresses: Addresses
+    addresses: tuple[T, ...]
     until: float
 
 
@@ -46,21 +49,34 @@ def look_up(name: str) -> Addresses:
     return tuple(addresses)
 
 
-class Resolver:
+def look_up_address(address: str) -> tuple[str, ...]:
+    """The name of an address, as whoever owns it wrote it."""
+    try:
+        return (socket.gethostbyaddr(address)[0],)
+    except (OSError, UnicodeError):
+        return ()
+
+
+def look_up_own(_: str) -> tuple[str, ...]:
+    """The full name of this host."""
+    return (socket.getfqdn(),)
+
+
+class Resolver(Generic[T]):
     """Owns the answers. `dropped` counts names that were too many, `unanswered` those without an address in time."""
 
     def __init__(
-        self, clock: Callable[[], float], look_up: Callable[[str], Addresses] = look_up
+        self, clock: Callable[[], float], look_up: Callable[[str], tuple[T, ...]]
     ) -> None:
         self._clock = clock
         self._look_up = look_up
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
-        self._under_way: dict[str, asyncio.Task[Addresses]] = {}
+        self._answers: OrderedDict[str, Answer[T]] = OrderedDict()
+        self._under_way: dict[str, asyncio.Task[tuple[T, ...]]] = {}
         self._threads = asyncio.Semaphore(THREADS)
         self.dropped = 0
         self.unanswered = 0
 
-    async def resolve(self, name: str) -> Addresses:
+    async def resolve(self, name: str) -> tuple[T, ...]:
         """The addresses, at the latest after the time-out; none if there is no answer."""
         known = self._answers.get(name)
         if known is None or known.until <= self._clock():
@@ -76,11 +92,11 @@ class Resolver:
             return ()
         return addresses
 
-    async def fresh(self, name: str) -> Addresses | None:
+    async def fresh(self, name: str) -> tuple[T, ...] | None:
         """Ask anew, for a name of the admin's, with all its addresses; None if there is no answer."""
         return await self._asked(name) or None
 
-    async def _asked(self, name: str) -> Addresses:
+    async def _asked(self, name: str) -> tuple[T, ...]:
         """Wait for the look-up under way, or start one. Once begun it goes on, for whoever asks next."""
         task = self._under_way.get(name)
         if task is None:
@@ -91,7 +107,7 @@ class Resolver:
                 return await asyncio.shield(task)
         return ()
 
-    async def _ask(self, name: str) -> Addresses:
+    async def _ask(self, name: str) -> tuple[T, ...]:
         try:
             # One that had no turn is given up with whoever asked: else slow names were ahead of all others for an hour.
             async with asyncio.timeout(TIMEOUT):
@@ -112,11 +128,11 @@ class Resolver:
             self._answers.popitem(last=False)
         return addresses
 
-    async def _in_thread(self, name: str) -> Addresses:
+    async def _in_thread(self, name: str) -> tuple[T, ...]:
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Addresses] = loop.create_future()
+        answer: asyncio.Future[tuple[T, ...]] = loop.create_future()
 
-        def tell(addresses: Addresses) -> None:
+        def tell(addresses: tuple[T, ...]) -> None:
             if not answer.done():
                 answer.set_result(addresses)
 

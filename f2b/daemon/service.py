@@ -154,6 +154,7 @@ class Service:
                 self._events.notice(
                     f"f2b {__version__} is ready: {', '.join(self._engine.jails) or 'no jail'}"
                 )
+                self._actions.tell_of_restored()
                 await self._follow()
         finally:
             self._notifier.stopping()

@@ -46,5 +46,7 @@ def test_backend_of_another_package() -> None:
 
 
 def test_unknown_backend_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"'pf'.*auto, nftables, iptables-legacy, null, mine"):
+    with pytest.raises(
+        ConfigError, match=r"'pf'.*auto, nftables, iptables-legacy, blackhole, null, mine"
+    ):
         loader.backend("pf", DaemonSettings(), instance="1a2b")

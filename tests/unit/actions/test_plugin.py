@@ -3,7 +3,9 @@
 import asyncio
 import threading
 from collections.abc import Mapping
+from configparser import ConfigParser
 from contextlib import suppress
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from f2b.actions import plugin
 from f2b.actions.plugin import PluginRunner, SideAction
 from f2b.config.settings import ActionSettings
 from f2b.errors import ActionError
+from tests.support.processes import CHECKOUT
 
 TOLD: list[str] = []
 GO_ON = threading.Event()
@@ -86,7 +89,11 @@ def test_its_life() -> None:
         ("refuse", "bell", "not now"),
         ("break", "bell", r"ZeroDivisionError\('bell'\)"),
         ("hang", "bell", "not done within 0.5 s"),
-        ("ring", "horn", r"no plug-in is called 'horn' \(there are: bell\)"),
+        (
+            "ring",
+            "horn",
+            r"no plug-in is called 'horn' \(there are: abuseipdb, bell, cloudflare, mail, webhook\)",
+        ),
     ],
 )
 def test_what_goes_wrong(how: str, name: str, why: str) -> None:
@@ -110,3 +117,13 @@ def test_one_that_hangs_is_asked_nothing_more_until_it_is_done() -> None:
 
     asyncio.run(live())
     assert TOLD == ["start sshd", "ban 192.0.2.1", "ban 192.0.2.3"]
+
+
+def test_ours_are_registered_as_anybodys() -> None:
+    setup = ConfigParser()
+    setup.read(CHECKOUT / "setup.cfg")
+    lines = setup["options.entry_points"][plugin.GROUP].split("\n")
+    registered = dict(line.split(" = ") for line in lines if line)
+    assert registered == plugin.BUILT_IN
+    for name, place in registered.items():
+        assert callable(EntryPoint(name, place, plugin.GROUP).load())

@@ -103,3 +103,28 @@ def test_a_plug_in(tmp_path: Path) -> None:
     (found,) = sshd(tmp_path, f"action = %(action_)s\n  {spec}").actions
     assert (found.name, found.plugin, found.timeout) == ("bell", "bell", 5)
     assert found.parameters == (("tone", "high"),)
+
+
+def test_a_file_can_name_a_plug_in(tmp_path: Path) -> None:
+    text = (
+        "[Definition]\nplugin = bell\nrequired = tone\nnorestored = 1\ntimeout = 5\nfor = %(sender)s <name>\n"
+        "[Init]\ntone =\nport = 7\n"
+    )
+    found = action(tmp_path, text, "tell[tone=high, chain=INPUT, port=8]")
+    assert (found.name, found.plugin, found.norestored, found.timeout) == ("tell", "bell", True, 5)
+    assert dict(found.parameters) == {"tone": "high", "port": "8", "for": "root@localhost sshd"}
+    assert found.inet4.ban == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("tell", "error: jail.conf:3: action 'tell' needs tone (write tell[tone=...], or tone_file= "),
+        ("tell[tone=a, tine=b]", "warning: jail.conf:3: action 'tell' has no parameter 'tine' (did "),
+        ("tell[tone=a, timeout=soon]", "error: jail.conf:3: timeout needs"),
+        ("badips", "error: jail.conf:3: there is no action 'badips': action.d/badips.conf does not "),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_a_plug_ins_file(tmp_path: Path, spec: str, message: str) -> None:
+    (problem,) = said(tmp_path, "[Definition]\nplugin = bell\nrequired = tone\ntone =\n", spec)
+    assert problem.startswith(message)

@@ -11,7 +11,7 @@ from f2b.addresses import parse
 from f2b.config.settings import ActionCommands, ActionSettings
 from f2b.daemon import queue as queue_module
 from f2b.daemon.queue import AT_ONCE, AnyRunner, Job, Queue, Surroundings, Turns
-from f2b.errors import ActionError
+from f2b.errors import ActionError, HopelessError
 from f2b.model import Ban
 from f2b.outbox import Row, Step
 
@@ -121,7 +121,7 @@ def test_what_is_too_old_is_tried_once_and_given_up() -> None:
     play(scene, part)
     assert scene.runner.told == ["ban 192.0.2.1", "ban 192.0.2.2"]
     assert scene.queue.given_up == 1
-    assert "given up after 1 tries: no" in scene.said[1]
+    assert "given up after 1 try: no" in scene.said[1]
 
 
 def test_restored_bans_that_are_over_are_left_out() -> None:
@@ -198,3 +198,62 @@ def test_slow_ones_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
             task.cancel()
 
     asyncio.run(main())
+
+
+def test_what_cannot_succeed_is_not_tried_again() -> None:
+    runner = Told()
+    scene = Scene(runner)
+
+    async def carry_out(step: str, values: Mapping[str, str]) -> bool:
+        runner.told.append(f"{step} {values['ip']}")
+        raise HopelessError("never")
+
+    async def body() -> None:
+        runner.carry_out = carry_out  # type: ignore[method-assign]
+        scene.queue.add([Job(row("192.0.2.1"))])
+        await until(lambda: scene.queue.given_up == 1)
+
+    play(scene, body)
+    assert runner.told == ["ban 192.0.2.1"]
+    assert scene.done == [row("192.0.2.1")]
+    assert scene.said[-1] == "action sshd/a: ban 192.0.2.1 given up after 1 try: never"
+
+
+def test_a_receiver_says_when_to_come_again() -> None:
+    runner = Told()
+    scene = Scene(runner)
+    times: list[float] = []
+
+    async def carry_out(step: str, values: Mapping[str, str]) -> bool:
+        del step, values
+        times.append(asyncio.get_running_loop().time())
+        if len(times) == 1:
+            raise ActionError("later", retry=True, delay=0.3)
+        return False
+
+    async def body() -> None:
+        runner.carry_out = carry_out  # type: ignore[method-assign]
+        scene.queue.add([Job(row("192.0.2.1"))])
+        await until(lambda: len(scene.done) == 1)
+
+    play(scene, body)
+    assert times[1] - times[0] >= 0.3
+
+
+def test_restored_bans_are_told_when_there_is_time_and_in_order() -> None:
+    runner = Told()
+    scene = Scene(runner)
+    old = [row(f"192.0.2.{number}").ban for number in range(1, 5)]
+    scene.bans = [row(f"192.0.2.{number}") for number in range(1, 4)]  # the fourth is over
+
+    async def body() -> None:
+        scene.queue.restore(old)
+        assert (len(scene.queue), scene.queue.waiting) == (0, 4)
+        assert set(scene.queue.untold()) == {ban.offender for ban in old}
+        scene.queue.add([Job(row("198.51.100.1")), Job(row("192.0.2.1", Step.PROLONG))])
+        await until(lambda: not scene.queue.waiting)
+
+    play(scene, body)
+    first = ["ban 198.51.100.1", "ban 192.0.2.1", "prolong 192.0.2.1"]
+    assert runner.told[:3] in (first, ["ban 192.0.2.3", *first], ["ban 192.0.2.2", *first])
+    assert sorted(runner.told) == sorted([*first, "ban 192.0.2.2", "ban 192.0.2.3"])

@@ -153,3 +153,14 @@ def test_only_addresses_that_a_client_can_have_count(monkeypatch: pytest.MonkeyP
 
 def test_a_name_that_cannot_be_written_has_no_address() -> None:
     assert module.look_up("a" * 300) == ()
+
+
+def test_the_name_of_an_address() -> None:
+    """localhost stands in every hosts file."""
+
+    async def body() -> None:
+        names = Resolver(time.monotonic, module.look_up_address)
+        assert await names.resolve("127.0.0.1") == ("localhost",)
+        assert await names.resolve("no address") == ()
+
+    run(body)
