@@ -8,6 +8,7 @@ from dataclasses import fields
 from functools import partial
 from typing import Any
 
+from f2b import plugins
 from f2b.config import shell, values
 from f2b.config.definition import Definition
 from f2b.config.files import Files
@@ -24,7 +25,7 @@ OF_THE_BAN = {
     "jail.found", "jail.found_total", "fq-hostname", "sh-hostname", "br", "sp",
 }  # fmt: skip
 """The tags that are known when something happens. Beside them <F-NAME>, as the regex captured it."""
-_PLUGIN = "plugin:"
+PLUGIN = "plugin:"
 _NEVER_NOW = {"matches", "ipmatches", "ipjailmatches", "timeout", "bantime"}
 _FAMILIES = ("inet4", "inet6")
 _ROWS: tuple[tuple[str, str, Callable[[str], object], str], ...] = (
@@ -142,7 +143,7 @@ def read_actions(
         try:
             with placed(origin):
                 _check(spec)
-                if spec.name.startswith(_PLUGIN):
+                if spec.name.startswith(PLUGIN):
                     action, warnings = _plugin(spec, jail, origin), []
                 else:
                     file = ActionFile(files, spec, variables, jail=jail, origin=origin)
@@ -166,11 +167,14 @@ def _plugin(spec: Spec, jail: str, origin: Origin) -> ActionSettings:
     for field, option, parse, default in _ROWS:
         with placed(origin, option):
             switches[field] = parse(given.pop(option, default))
-    name = given.pop("actname", spec.name.removeprefix(_PLUGIN))
+    plugin = spec.name.removeprefix(PLUGIN)
+    if not plugins.offered(plugins.SIDE_ACTIONS, plugin):
+        raise plugins.unknown(plugins.SIDE_ACTIONS, plugin)
+    name = given.pop("actname", plugin)
     return ActionSettings(
         jail=jail,
         name=name,
-        plugin=spec.name.removeprefix(_PLUGIN),
+        plugin=plugin,
         parameters=tuple(sorted(given.items())),
         origin=origin,
         **switches,

@@ -1,14 +1,15 @@
 """An action of another package, as f2b asks it."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from f2b.actions import plugin
+from f2b import plugins
 from f2b.actions.plugin import PluginRunner, SideAction
 from f2b.config.settings import ActionSettings
 from f2b.errors import ActionError
@@ -35,17 +36,21 @@ class Bell:
             raise ActionError("not now", retry=True)
         if self._how == "break":
             raise ZeroDivisionError("bell")
+        if self._how == "leave":
+            sys.exit("enough")
 
     def stop(self) -> None:
         TOLD.append("stop")
 
 
 def make(jail: str, parameters: Mapping[str, str]) -> SideAction:
+    if parameters["how"] == "nothing":
+        return cast("SideAction", object())
     return Bell(jail, parameters["how"])
 
 
 class Point:
-    name = "bell"
+    name = value = "bell"
 
     def load(self) -> Any:
         return make
@@ -55,7 +60,7 @@ class Point:
 def offered(monkeypatch: pytest.MonkeyPatch) -> None:
     TOLD.clear()
     GO_ON.clear()
-    monkeypatch.setattr(plugin, "entry_points", lambda group: [Point()] if group else [])
+    monkeypatch.setattr(plugins, "_others", lambda group: [Point()] if group else [])
 
 
 def runner(how: str, name: str = "bell") -> PluginRunner:
@@ -84,7 +89,13 @@ def test_its_life() -> None:
     ("how", "name", "why"),
     [
         ("refuse", "bell", "not now"),
-        ("break", "bell", r"ZeroDivisionError\('bell'\)"),
+        ("break", "bell", r"^ZeroDivisionError: bell, at .*test_plugin\.py:\d+$"),
+        ("leave", "bell", "^SystemExit: enough, at "),
+        (
+            "nothing",
+            "bell",
+            "what plug-in 'bell' makes has no start, carry_out, stop .is it written",
+        ),
         ("hang", "bell", "not done within 0.5 s"),
         ("ring", "horn", r"no plug-in is called 'horn' \(there are: bell\)"),
     ],
