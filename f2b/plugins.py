@@ -23,7 +23,9 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "nftables": "f2b.actions.makers:nftables",
         "null": "f2b.actions.null:make",
     },
-    SIDE_ACTIONS: {},
+    SIDE_ACTIONS: {
+        "root": "f2b.actions.root:make",
+    },
 }
 WHAT = {BACKENDS: "firewall backend", SIDE_ACTIONS: "plug-in"}
 

@@ -7,14 +7,19 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from f2b.addresses import Family
 from f2b.errors import ActionError, NotPermittedError
 
 LOCK = 5  # seconds that a tool waits for another that changes tables
 TIMEOUT = 20.0
+NET = Path("/proc/thread-self/net")
+"""Of the namespace of the thread that asks; it is there where the unit hides the rest of /proc."""
+_TABLES = ("raw", "filter")
 _PATH = os.pathsep.join(["/usr/sbin", "/sbin", "/usr/bin", "/bin"])
 _PREFIX = {Family.INET: "iptables", Family.INET6: "ip6tables"}
+_NAMES = {Family.INET: "ip_tables_names", Family.INET6: "ip6_tables_names"}
 _BUSY = 4  # the exit status of what may work next time
 
 
@@ -22,12 +27,30 @@ class Tools:
     """`save` and `restore` of one family."""
 
     def __init__(self, family: Family) -> None:
+        self._names = NET / _NAMES[family]
         self._save = _find(f"{_PREFIX[family]}", "save")
         self._restore = _find(f"{_PREFIX[family]}", "restore")
 
     def save(self, table: str = "", *, counted: bool = False) -> str:
-        """What stands in that table, or in all that are in use."""
-        return _run([self._save, *(["-t", table] if table else []), *(["-c"] if counted else [])])
+        """What stands in that table, or in those of ours that are in use."""
+        if table:
+            return _run([self._save, "-t", table, *(["-c"] if counted else [])])
+        try:
+            used = self._names.read_text().split()
+        except FileNotFoundError:
+            return ""  # the kernel has not even loaded what tables are made of
+        except PermissionError:
+            return "".join(self._if_it_is_there(table, counted=counted) for table in _TABLES)
+        return "".join(self.save(table, counted=counted) for table in _TABLES if table in used)
+
+    def _if_it_is_there(self, table: str, *, counted: bool) -> str:
+        """Of a table whose name only root may read among those in use."""
+        try:
+            return self.save(table, counted=counted)
+        except ActionError as error:
+            if "initialize" in error.message and not error.retry:
+                return ""
+            raise
 
     def restore(self, text: str) -> None:
         """Carry the lines out, each table at once or not at all."""
