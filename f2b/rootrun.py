@@ -1,7 +1,8 @@
 """The other end of f2b-root.socket: runs one command of the admin's as root, outside the daemon's sandbox.
 
-Whoever took the daemon over can ask for anything here. So nothing of the request reaches root but the name of a file in
-root.d, which root alone may write, and a few words of a strict form. What an attacker wrote into a log is not among them.
+Whoever took the daemon over can ask for anything here. So nothing of the request reaches root but the name of a file
+in root.d, which root alone may write, and a few words of a strict form. What an attacker wrote into a log is not among
+them.
 """
 
 import json
@@ -65,7 +66,7 @@ def serve(line: bytes, folder: Path, owner: int) -> str:
 def understood(line: bytes) -> tuple[str, dict[str, str]]:
     """The name of the command, and its whole environment. Raises RefusedError."""
     try:
-        request = json.loads(line) if len(line) <= LIMIT else None
+        request = json.loads(line if len(line) <= LIMIT else b"")
         name, step, values = request["command"], request["step"], request["values"]
         address = str(parse(values["ip"]))
         words = {word: values[word] for word in WORDS if word in values}
@@ -86,7 +87,7 @@ def understood(line: bytes) -> tuple[str, dict[str, str]]:
 def checked(folder: Path, name: str, owner: int) -> int:
     """The open file of the command, which nobody but `owner` can have written. Raises RefusedError."""
     try:
-        found = [os.stat(each) for each in (folder.parent, folder)]
+        found = [each.stat() for each in (folder.parent, folder)]
         opened = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise RefusedError(f"{folder / name}: {error.strerror}") from error

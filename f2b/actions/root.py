@@ -36,11 +36,11 @@ class Root:
             why = f"the helper at {self._path} does not answer: {error.strerror or error}"
             raise ActionError(why, hint=HINT, retry=True) from error
         try:
-            error = json.loads(answer)["error"]
+            failed = json.loads(answer)["error"]
         except (ValueError, LookupError, TypeError) as cause:
             raise ActionError("the helper ended without an answer", retry=True) from cause
-        if error:
-            raise ActionError(str(error), hint="journalctl -u 'f2b-root@*'", retry=True)
+        if failed:
+            raise ActionError(str(failed), hint="journalctl -u 'f2b-root@*'", retry=True)
 
     def stop(self) -> None:
         """Nothing is left open."""

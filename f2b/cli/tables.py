@@ -71,6 +71,8 @@ def status(answer: DaemonStatus, now: float) -> Table:
     )
     if why := answer.get("backend_why"):
         title += f"\nnot a better backend because of {why}"
+    for row in answer.get("lacking", ()):
+        title += f"\n{row['text']}:\n  {row['command']}"
     title += f"\n{counted}" if counted else ""
     heads = ("JAIL", "FAILING", "FOUND", "IGNORED", "BANNED", "BANNED EVER", "STATE")
     rows = [_jail_cells(row) for row in answer["jails"]]
