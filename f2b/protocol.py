@@ -93,7 +93,10 @@ class BanRow(TypedDict):
 
 
 class JailRow(TypedDict):
-    """A jail in figures. `catching_up` is the share of its past that is read, null when all of it is."""
+    """A jail in figures. `catching_up` is the share of its past that is read, null when all of it is.
+
+    `unenforced` are those of `banned` that the wall does not hold.
+    """
 
     name: str
     failing: int
@@ -101,6 +104,7 @@ class JailRow(TypedDict):
     ignored: int
     banned: int
     banned_total: int
+    unenforced: NotRequired[int]
     catching_up: float | None
     broken: str | None
 

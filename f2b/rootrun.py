@@ -74,7 +74,7 @@ def understood(line: bytes) -> tuple[str, dict[str, str]]:
         raise RefusedError("that is no request") from error
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise RefusedError("a command's name is of letters, digits, _ and -")
-    if step not in STEPS:
+    if not isinstance(step, str) or step not in STEPS:
         raise RefusedError("the step is none")
     for word, text in words.items():
         if not isinstance(text, str) or not _WORD.fullmatch(text):

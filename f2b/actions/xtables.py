@@ -16,6 +16,7 @@ LOCK = 5  # seconds that a tool waits for another that changes tables
 TIMEOUT = 20.0
 NET = Path("/proc/thread-self/net")
 """Of the namespace of the thread that asks; it is there where the unit hides the rest of /proc."""
+_DROPIN = "; for f2b.service there is the drop-in iptables-legacy, see f2b-actions(7)"
 _TABLES = ("raw", "filter")
 _PATH = os.pathsep.join(["/usr/sbin", "/sbin", "/usr/bin", "/bin"])
 _PREFIX = {Family.INET: "iptables", Family.INET6: "ip6tables"}
@@ -107,15 +108,15 @@ def _translated(name: str, status: int, said: str, stdin: str) -> ActionError | 
     if "Permission denied" in said:
         return NotPermittedError(
             f"{name} may not change the firewall: {first}",
-            hint="it needs the capabilities CAP_NET_ADMIN and CAP_NET_RAW",
+            hint=f"it needs the capabilities CAP_NET_ADMIN and CAP_NET_RAW{_DROPIN}",
         )
     hint = ""
     if "lock" in said:
         # The last line says who waits for whom; `f2b` itself can do nothing but wait.
         first = lines[-1]
-        hint = "XTABLES_LOCKFILE can name another file" if "open" in said else ""
+        hint = f"XTABLES_LOCKFILE can name another file{_DROPIN}" if "open" in said else ""
     elif "Address family" in said:
-        hint = "RestrictAddressFamilies= of the unit needs AF_INET and AF_INET6"
+        hint = f"RestrictAddressFamilies= of the unit needs AF_INET and AF_INET6{_DROPIN}"
     elif "insmod" in said:
         hint = "the kernel lacks it: modprobe ip_tables and ip6_tables on the host"
     elif refused := _refused(said, stdin):

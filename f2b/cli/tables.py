@@ -156,9 +156,12 @@ def _jail_cells(row: JailRow) -> tuple[str, ...]:
 def _state(row: JailRow) -> str:
     if row["broken"]:
         return f"BROKEN: {row['broken']}"
+    does = "watching"
     if row["catching_up"] is not None:
-        return f"catching up, {row['catching_up']:.0%}"
-    return "watching"
+        does = f"catching up, {row['catching_up']:.0%}"
+    if number := row.get("unenforced"):
+        return f"NOT ENFORCED: {number} of {row['banned']}; {does}"
+    return does
 
 
 def _show_rich(table: Table) -> None:

@@ -70,10 +70,12 @@ _PROGRAMS = {
     **dict.fromkeys(("sendmail", "mail", "mailx", "s-nail", "bsd-mailx", "mutt"), Kind.MAIL),
     **dict.fromkeys(("sudo", "su", "doas", "pkexec", "ufw", "firewall-cmd", "systemctl", "shorewall"), Kind.ROOT),
 }  # fmt: skip
-_AT_ITS_PLACE = re.compile(
-    r"""(?:^|[|;&(`\n]|-c\s*['"]|\b(?:then|do|else|if|while|exec|xargs|nohup|timeout\s+\S+)\s)\s*!?\s*"""
-    r"""(?:\w+=\S*\s+)*([\w./+-]+)"""
+_APART = re.compile(r"[|;&()`\n{}]")
+_BEFORE = re.compile(
+    r"(?:(?:\w+=\S*|!|then|do|else|elif|if|while|until|exec|xargs|nohup|nice|timeout(?:\s+-\S+)*\s+\S+"
+    r"|\S*\b(?:ba|da)?sh\s+-c)\s+)*['\"]?"
 )
+"""What may stand before the name of a program."""
 
 
 def needs(jails: Iterable[JailSettings]) -> list[Need]:
@@ -145,10 +147,10 @@ def _of(action: ActionSettings) -> Iterator[Kind]:
 
 
 def _kinds(commands: Collection[str]) -> list[Kind]:
-    words = {word for text in commands for word in _AT_ITS_PLACE.findall(text)}
-    return sorted(
-        {_PROGRAMS[name] for name in (Path(word).name for word in words) if name in _PROGRAMS}
-    )
+    parts = (part.strip() for text in commands for part in _APART.split(text))
+    words = (part[found.end() :].split() for part in parts if (found := _BEFORE.match(part)))
+    programs = {word[0].rpartition("/")[2].strip("'\"") for word in words if word}
+    return sorted({_PROGRAMS[program] for program in programs if program in _PROGRAMS})
 
 
 def _command(kind: Kind, folder: Path) -> str:

@@ -108,6 +108,7 @@ class Health:
             degraded=self.degraded(reader),
             counters=counters,
             progress=self._catch_ups.progress,
+            unenforced={**self._actions.unenforced(), **self._enforcer.unenforced},
         )
         if self._enforcer.why:
             status["backend_why"] = self._enforcer.why
