@@ -4,7 +4,6 @@ import errno
 import os
 import shutil
 import socket
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,6 @@ _NSSWITCH = Path("/etc/nsswitch.conf")
 _HELPER = Path("/run/f2b-root.sock")
 _LOCK = Path("/run/xtables.lock")
 _MAILDROP = Path("/var/spool/postfix/maildrop")
-_SENDMAIL = Path("/usr/sbin/sendmail")
 _NET_RAW = 13
 _PROPERTIES = (
     "LoadState", "User", "RestrictAddressFamilies", "IPAddressDeny", "IPAddressAllow", "AmbientCapabilities",
@@ -39,7 +37,7 @@ def of_this_process() -> Given:
     host = _of_the_host()
     network = _reaches()
     if os.geteuid() == 0:
-        return Given(network, network or host.names, root=host.root)
+        return Given(network, network or host.names)
     lock = Path(os.environ.get("XTABLES_LOCKFILE", _LOCK))
     return Given(
         network,
@@ -81,7 +79,8 @@ def _of_the_host() -> Given:
     return Given(
         network=False,
         names=_RESOLVED.exists() and _asks_resolved(),
-        mail=not _needs_group(),
+        # Where there is no Postfix the drop-in helps nobody.
+        mail=not _MAILDROP.parent.exists(),
         legacy=False,
         root=_HELPER.exists(),
     )
@@ -93,16 +92,6 @@ def _asks_resolved() -> bool:
     except OSError:
         return False
     return any("resolve" in line.split() for line in lines if line.startswith("hosts:"))
-
-
-def _needs_group() -> bool:
-    """Whether sending a mail takes another group or user than one's own, which no_new_privs forbids."""
-    if _MAILDROP.parent.exists():
-        return True
-    try:
-        return bool(_SENDMAIL.stat().st_mode & (stat.S_ISUID | stat.S_ISGID))
-    except OSError:
-        return False
 
 
 def _reaches() -> bool:

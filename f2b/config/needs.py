@@ -123,7 +123,7 @@ def given_by_unit(shown: Mapping[str, str], host: Given) -> Given:
     denied = everything in shown.get("IPAddressDeny", "").split()
     network = sockets and (not denied or everything in shown.get("IPAddressAllow", "").split())
     if shown.get("User", "") in {"", "root", "0"}:
-        return Given(network, network or host.names, mail=True, legacy=True, root=host.root)
+        return Given(network, network or host.names)
     return Given(
         network,
         network or host.names,

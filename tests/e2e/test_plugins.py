@@ -102,6 +102,30 @@ def test_the_backend_of_the_manual_bans(tmp_path: Path, daemon: Daemon, journal:
     assert f"custom {TWO} never\n" in listed.read_text()
 
 
+def test_the_side_action_of_the_manual_rings(
+    tmp_path: Path, daemon: Daemon, journal: Journal
+) -> None:
+    group = '[project]\nname = "bell"\nversion = "1"\n[project.entry-points."f2b.side_actions"]\n'
+    files = {**shown(PAGE), "pyproject.toml": f'{group}bell = "bell:make"\n'}
+    site = install(tmp_path / "site", files, "bell.py")
+    (site / "test_bell.py").write_text(
+        "import bell\nfrom f2b.actions.contract import SideActionContract\n"
+        "class TestBell(SideActionContract):\n    def make(self): return bell.make('sshd', {})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "-p", "no:cacheprovider", site],
+        env={**os.environ, "PYTHONPATH": f"{site}:{CHECKOUT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    daemon.jails.write_text(THREE + "action = %(action_)s\n  plugin:bell[tone=dong]\n")
+    daemon.start(environment=environment(site))
+    fail(journal, ONE, 3)
+    wait_until(lambda: f"dong 1: ban {ONE} in sshd" in daemon.log.read_text(), "the bell")
+
+
 def test_a_backend_that_breaks_is_told_and_its_bans_are_not_enforced(
     daemon: Daemon, broken: Path
 ) -> None:

@@ -117,7 +117,7 @@ def test_what_is_there_is_not_lacking() -> None:
             },
             NOTHING._replace(legacy=True),
         ),
-        ({"User": ""}, NOTHING._replace(mail=True, legacy=True)),
+        ({"User": ""}, NOTHING._replace(mail=True, legacy=True, root=True)),
     ],
 )
 def test_what_a_unit_gives(changes: dict[str, str], gives: Given) -> None:
