@@ -35,6 +35,9 @@ class Refusing(Null):
     def apply(self, operations, now):
         return 1 / 0
 
+    def start(self, jails, own, bans, now):
+        return [1 / 0 for ban in bans]
+
 def refusing(settings, instance, *, takeover):
     return Refusing()
 
@@ -137,6 +140,9 @@ def test_a_backend_that_breaks_is_told_and_its_bans_are_not_enforced(
     )
     assert done.returncode == 1
     assert "broken.py:16" in daemon.log.read_text()
+    assert "NOT ENFORCED: 1 of 1; watching" in daemon.cli("status").stdout
+    by_name = {row["name"]: row["unenforced"] for row in asked(daemon, "status")["jails"]}
+    assert by_name == {"sshd": 0, "custom": 1}
     assert daemon.stop() == 0
 
 
