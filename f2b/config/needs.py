@@ -60,6 +60,7 @@ _PLUGINS = {
     "webhook": Kind.NETWORK,
     "abuseipdb": Kind.NETWORK,
     "cloudflare": Kind.NETWORK,
+    "mail": Kind.MAIL,
     "root": Kind.ROOT,
 }
 _PROGRAMS = {

@@ -63,6 +63,7 @@ def test_what_a_jail_needs() -> None:
             ActionSettings(jail="web", name="mine", plugin="x", parameters=(("to", "http://a"),)),
             ActionSettings(jail="web", name="other", plugin="x"),
             ActionSettings(jail="web", name="root", plugin="root"),
+            ActionSettings(jail="web", name="mail", plugin="mail"),
         ),
     )
     assert needs([jail]) == [
@@ -73,6 +74,7 @@ def test_what_a_jail_needs() -> None:
         Need(Kind.NETWORK, "action hook of jail web"),
         Need(Kind.NETWORK, "action mine of jail web"),
         Need(Kind.ROOT, "action root of jail web"),
+        Need(Kind.MAIL, "action mail of jail web"),
     ]
 
 
