@@ -17,7 +17,7 @@ TIMEOUT = 20.0
 NET = Path("/proc/thread-self/net")
 """Of the namespace of the thread that asks; it is there where the unit hides the rest of /proc."""
 _DROPIN = "; for f2b.service there is the drop-in iptables-legacy, see f2b-actions(7)"
-_TABLES = ("raw", "filter")
+_TABLES = ("raw", "mangle", "filter")
 _PATH = os.pathsep.join(["/usr/sbin", "/sbin", "/usr/bin", "/bin"])
 _PREFIX = {Family.INET: "iptables", Family.INET6: "ip6tables"}
 _NAMES = {Family.INET: "ip_tables_names", Family.INET6: "ip6_tables_names"}
