@@ -11,6 +11,7 @@ PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 PYTEST  = .venv/bin/python -m pytest
 TREE    = $(DESTDIR)$(PREFIX)
 UNITS   = $(DESTDIR)$(LOCAL)/lib/systemd/system/f2b.service $(DESTDIR)$(LOCAL)/lib/systemd/system/f2b.socket \
+          $(DESTDIR)$(LOCAL)/lib/systemd/system/f2b-root.socket $(DESTDIR)$(LOCAL)/lib/systemd/system/f2b-root@.service \
           $(DESTDIR)$(LOCAL)/lib/sysusers.d/f2b.conf $(DESTDIR)$(LOCAL)/lib/tmpfiles.d/f2b.conf \
           $(DESTDIR)$(LOCAL)/lib/systemd/catalog/f2b.catalog
 MANUALS = $(foreach page,$(wildcard man/*.[1-8]),$(DESTDIR)$(LOCAL)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
@@ -101,7 +102,9 @@ install: | python  ## /opt/f2b, /usr/local/bin/f2b, /etc/f2b, the systemd unit, 
 	    install -D -m 644 "$$ours" "$$shipped"
 	done
 	for page in $(MANUALS); do install -D -m 644 "man/$${page##*/}" "$$page"; done
-	set -- etc/systemd/f2b.service etc/systemd/f2b.socket etc/systemd/f2b.sysusers etc/systemd/f2b.tmpfiles etc/systemd/f2b.catalog
+	install -D -m 644 -t "$(TREE)/share/f2b.service.d" etc/systemd/f2b.service.d/*.conf
+	set -- etc/systemd/f2b.service etc/systemd/f2b.socket etc/systemd/f2b-root.socket etc/systemd/f2b-root@.service \
+	    etc/systemd/f2b.sysusers etc/systemd/f2b.tmpfiles etc/systemd/f2b.catalog
 	for file in $(UNITS); do
 	    install -D -m 644 "$$1" "$$file"
 	    sed -i 's|/opt/f2b/|$(PREFIX)/|' "$$file"
@@ -116,7 +119,7 @@ install: | python  ## /opt/f2b, /usr/local/bin/f2b, /etc/f2b, the systemd unit, 
 	fi
 
 uninstall:  ## take the wall down and remove what install put there; your files in /etc/f2b and /var/lib/f2b stay (root)
-	@if $(BOOTED); then systemctl --quiet disable --now f2b.service f2b.socket 2>/dev/null || true; fi
+	@if $(BOOTED); then systemctl --quiet disable --now f2b.service f2b.socket f2b-root.socket 2>/dev/null || true; fi
 	if [ -z "$(DESTDIR)" ] && [ -x "$(TREE)/bin/f2b" ]; then
 	    "$(TREE)/bin/f2b" flush || echo "the wall may still stand: see \`nft list tables\`" >&2
 	fi

@@ -4,6 +4,7 @@ Requests are frozen values here and plain objects on the wire; answers are typed
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NotRequired, TypedDict
 
@@ -92,7 +93,10 @@ class BanRow(TypedDict):
 
 
 class JailRow(TypedDict):
-    """A jail in figures. `catching_up` is the share of its past that is read, null when all of it is."""
+    """A jail in figures. `catching_up` is the share of its past that is read, null when all of it is.
+
+    `unenforced` are those of `banned` that the wall does not hold.
+    """
 
     name: str
     failing: int
@@ -100,6 +104,7 @@ class JailRow(TypedDict):
     ignored: int
     banned: int
     banned_total: int
+    unenforced: NotRequired[int]
     catching_up: float | None
     broken: str | None
 
@@ -143,6 +148,15 @@ class JailStatus(JailRow):
     bans: list[BanRow]
 
 
+class LackingRow(TypedDict):
+    """A drop-in of f2b.service that the daemon runs without, what needs it, and the command that brings it."""
+
+    text: str
+    dropin: str
+    needed_by: Sequence[str]
+    command: str
+
+
 class DaemonStatus(TypedDict):
     """The daemon. `degraded` lists what it cannot do at the moment, and why; `reduced` what this kernel lacks.
 
@@ -158,6 +172,7 @@ class DaemonStatus(TypedDict):
     backend: str
     reduced: list[str]
     backend_why: NotRequired[str]
+    lacking: NotRequired[list[LackingRow]]
     degraded: list[str]
     counters: dict[str, int]
     jails: list[JailRow]

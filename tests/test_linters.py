@@ -57,10 +57,11 @@ def test_shell_script_parses(script: str) -> None:
 @pytest.fixture
 def units(tmp_path: Path) -> list[str]:
     """Our units, startable on a machine where f2b is not installed."""
-    for unit in ("f2b.service", "f2b.socket"):
+    names = ("f2b.service", "f2b.socket", "f2b-root.socket", "f2b-root@.service")
+    for unit in names:
         text = (UNITS / unit).read_text()
-        (tmp_path / unit).write_text(re.sub(r"/opt/f2b/bin/f2b \w+", "/bin/true", text))
-    return [str(tmp_path / "f2b.service"), str(tmp_path / "f2b.socket")]
+        (tmp_path / unit).write_text(re.sub(r"/opt/f2b/bin/\w+ .+", "/bin/true", text))
+    return [str(tmp_path / unit) for unit in names]
 
 
 def test_systemd_takes_the_units(units: list[str]) -> None:
@@ -70,11 +71,25 @@ def test_systemd_takes_the_units(units: list[str]) -> None:
     assert [line for line in complaints if not any(word in line for word in known)] == []
 
 
+@pytest.mark.parametrize("name", ["network", "mail", "iptables-legacy"])
+def test_systemd_takes_the_drop_ins_and_they_open_little(units: list[str], name: str) -> None:
+    folder = Path(f"{units[0]}.d")
+    folder.mkdir()
+    shutil.copy(UNITS / f"f2b.service.d/{name}.conf", folder)
+    complaints = run(["systemd-analyze", "verify", "--man=no", units[0]]).splitlines()
+    assert [line for line in complaints if name in line] == []
+    assert exposure(units[0]) <= MAXIMUM_EXPOSURE + 0.5
+
+
 def test_sandbox_is_tight(units: list[str]) -> None:
-    analysis = run(["systemd-analyze", "security", "--offline=true", "--no-pager", units[0]])
-    exposure = re.search(r"Overall exposure level for f2b.service: ([\d.]+)", analysis)
-    assert exposure
-    assert float(exposure[1]) <= MAXIMUM_EXPOSURE
+    assert exposure(units[0]) <= MAXIMUM_EXPOSURE
+
+
+def exposure(unit: str) -> float:
+    analysis = run(["systemd-analyze", "security", "--offline=true", "--no-pager", unit])
+    found = re.search(r"Overall exposure level for f2b.service: ([\d.]+)", analysis)
+    assert found
+    return float(found[1])
 
 
 def test_systemd_takes_the_catalog(tmp_path: Path) -> None:

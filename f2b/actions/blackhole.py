@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from f2b.actions.base import Disturbance, JailWall, Operation, Put, Refused
 from f2b.actions.rtnetlink import ABSENT, Change, Kind, Routes, Watch
 from f2b.addresses import Family, Offender
-from f2b.config.settings import Blocktype
+from f2b.config.settings import Blocktype, DaemonSettings
 from f2b.model import Ban
 
 _KINDS = {Blocktype.DROP: Kind.BLACKHOLE, Blocktype.PROHIBITED: Kind.PROHIBIT}
@@ -238,6 +238,12 @@ def without(network: Offender, holes: Sequence[Offender]) -> list[Offender]:
         for number in (first, first | 1 << (bits - prefix))
     )
     return [piece for half in halves for piece in without(half, holes)]
+
+
+def make(settings: DaemonSettings, instance: str, *, takeover: bool) -> Blackhole:
+    """All routes with our number are this f2b's: two in one network namespace cannot share them."""
+    del settings, instance, takeover
+    return Blackhole()
 
 
 def flush_routes() -> bool:

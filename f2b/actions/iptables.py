@@ -7,20 +7,19 @@ end: the enforcer removes it when the ledger says so. Nobody tells of changes by
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from f2b.actions import rules
 from f2b.actions.base import JailWall, Operation, Put, Refused
 from f2b.actions.ipset import LONGEST, Sets
 from f2b.actions.rules import Chains, Naming
-from f2b.actions.xtables import Tools
+from f2b.actions.xtables import NET, Tools
 from f2b.addresses import Family, Offender
 from f2b.errors import ForeignWallError
 from f2b.model import Ban
 
 _HOOKS = {"raw": ("PREROUTING",), "filter": ("INPUT", "FORWARD")}
-_INET6 = Path("/proc/net/if_inet6")
-_TABLES_IN_USE = tuple(map(Path, ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")))
+_INET6 = NET / "if_inet6"
+_TABLES_IN_USE = tuple(NET / name for name in ("ip_tables_names", "ip6_tables_names"))
 _UNKNOWN = 3600.0  # what is left of a ban that only a rule remembers
 _TOLERANCE = 2.0  # of whole seconds, rounded up
 _MANY = 100  # removals by which writing a chain anew is cheaper than finding each rule

@@ -2,21 +2,19 @@
 
 import contextlib
 from collections.abc import Iterable, Sequence
-from importlib.metadata import entry_points
+from dataclasses import replace
 
-from f2b.actions import iptables, probe
+from f2b import plugins
+from f2b.actions import iptables, makers, probe
 from f2b.actions.base import Backend
-from f2b.actions.blackhole import Blackhole, flush_routes
-from f2b.actions.iptables import Iptables
+from f2b.actions.blackhole import flush_routes
+from f2b.actions.guard import guarded
 from f2b.actions.nftables import Nftables
-from f2b.actions.null import Null
-from f2b.actions.plain import PlainNftables
 from f2b.actions.probe import Choice, Make
 from f2b.actions.standing import flush_wall
 from f2b.config.settings import DaemonSettings, WallSettings
-from f2b.errors import ActionError, ConfigError, F2bError
+from f2b.errors import ActionError, F2bError
 
-GROUP = "f2b.actions"
 AUTO, NFTABLES, LEGACY, BLACKHOLE = "auto", "nftables", "iptables-legacy", "blackhole"
 
 
@@ -38,19 +36,10 @@ def backend(
         if name == LEGACY:
             candidates = [each for each in candidates if each[0].startswith(LEGACY)]
         return probe.choose(candidates, settings.table, f"f2b-probe-{instance}", walls, now)
-    if name == NFTABLES:
-        return Choice(_nftables(settings, instance, takeover=takeover)(settings.table))
-    if name == "null":
-        return Choice(Null())
-    if name == BLACKHOLE:
-        return Choice(Blackhole())
-    # Looked up last, and only then: it reads the metadata of every installed package.
-    found = {point.name: point for point in entry_points(group=GROUP)}
-    if name in found:
-        made: Backend = found[name].load()(settings, instance, takeover=takeover)
-        return Choice(made)
-    known = ", ".join([AUTO, NFTABLES, LEGACY, BLACKHOLE, "null", *sorted(found)])
-    raise ConfigError(f"no firewall backend is called {name!r}", hint=f"there are {known}")
+    make = plugins.load(plugins.BACKENDS, name)
+    if name in plugins.BUILT_IN[plugins.BACKENDS]:
+        return Choice(make(settings, instance, takeover=takeover))
+    return Choice(guarded(name, make, settings, instance, takeover=takeover))
 
 
 def sweep(kept: Backend, settings: DaemonSettings, instance: str) -> None:
@@ -97,16 +86,16 @@ def _candidates(
 ) -> Sequence[tuple[str, Make]]:
     """All firewalls that we know, the best first."""
 
+    def nftables(table: str) -> Backend:
+        return makers.nftables(replace(settings, table=table), instance, takeover=takeover)
+
     def legacy(*, sets: bool) -> Make:
-        return lambda table: Iptables(table, settings.hook, instance, sets=sets, takeover=takeover)
+        return lambda table: makers.iptables_legacy(
+            replace(settings, table=table), instance, takeover=takeover, sets=sets
+        )
 
     return [
-        (NFTABLES, _nftables(settings, instance, takeover=takeover)),
+        (NFTABLES, nftables),
         (f"{LEGACY} with sets", legacy(sets=True)),
         (LEGACY, legacy(sets=False)),
     ]
-
-
-def _nftables(settings: DaemonSettings, instance: str, *, takeover: bool) -> Make:
-    kind = PlainNftables if settings.nft_plain else Nftables
-    return lambda table: kind(table, settings.hook, instance, takeover=takeover)

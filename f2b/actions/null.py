@@ -1,16 +1,16 @@
 """The backend that does nothing: for jails that only watch, and an example for authors.
 
-A backend is any class with these methods; base.py says what they promise. To offer one, name a
-function of this signature in the entry point group `f2b.actions`:
-`make(settings: DaemonSettings, instance: str, *, takeover: bool) -> Backend`.
+A backend is any class with these methods; base.py says what they promise, contract.py tests it. To offer one, name a
+function like `make` in the entry point group `f2b.actions`.
 """
 
-# ruff: noqa: ARG002 - it does nothing with anything
+# ruff: noqa: ARG001, ARG002 - it does nothing with anything
 
 from collections.abc import Iterable, Sequence
 
 from f2b.actions.base import JailWall, Operation, Refused
 from f2b.addresses import Offender
+from f2b.config.settings import DaemonSettings
 from f2b.model import Ban
 
 
@@ -46,3 +46,8 @@ class Null:
 
     def close(self) -> None:
         pass
+
+
+def make(settings: DaemonSettings, instance: str, *, takeover: bool) -> Null:
+    """`instance` is to mark what the backend creates as this daemon's, `takeover` to make it ours if it is not."""
+    return Null()

@@ -7,17 +7,14 @@ import asyncio
 import contextlib
 import threading  # noqa: TID251 - a pool would keep the process from its end
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
+from f2b import plugins
+from f2b.actions.guard import check_methods
 from f2b.config.settings import ActionSettings
-from f2b.errors import ActionError
+from f2b.errors import ActionError, F2bError
 
-GROUP = "f2b.side_actions"
-BUILT_IN = {
-    name: f"f2b.actions.{name}:make" for name in ("abuseipdb", "cloudflare", "mail", "webhook")
-}
-"""Ours stand in setup.cfg as anybody's do, and here for a checkout, which has no metadata."""
+METHODS = ("start", "carry_out", "stop")
 
 
 class SideAction(Protocol):
@@ -71,17 +68,10 @@ class PluginRunner:
         """Its parameters cannot change: it is made anew."""
 
     def _make(self) -> None:
-        ours = [EntryPoint(name, place, GROUP) for name, place in BUILT_IN.items()]
-        # The metadata of every installed package is read only for those of others.
-        others = () if self.settings.plugin in BUILT_IN else entry_points(group=GROUP)
-        found = {point.name: point for point in (*others, *ours)}
-        if self.settings.plugin not in found:
-            known = ", ".join(sorted(found)) or "none"
-            raise ActionError(
-                f"no plug-in is called {self.settings.plugin!r}", hint=f"there are: {known}"
-            )
-        make = found[self.settings.plugin].load()
+        name = self.settings.plugin
+        make = plugins.load(plugins.SIDE_ACTIONS, name)
         action: SideAction = make(self.settings.jail, dict(self.settings.parameters))
+        check_methods(f"what plug-in {name!r} makes", action, METHODS)
         action.start()
         self._action = action
 
@@ -89,17 +79,17 @@ class PluginRunner:
         if self._busy:
             raise ActionError("still busy with what was not done in time", retry=True)
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Exception | None] = loop.create_future()
+        done: asyncio.Future[BaseException | None] = loop.create_future()
 
-        def answer(error: Exception | None) -> None:
+        def answer(error: BaseException | None) -> None:
             if not done.done():
                 done.set_result(error)
 
         def run() -> None:
-            error: Exception | None = None
+            error: BaseException | None = None
             try:
                 work()
-            except Exception as failed:  # noqa: BLE001 - whatever a stranger's code raises
+            except BaseException as failed:  # noqa: BLE001 - whatever a stranger's code raises
                 error = failed
             self._busy = False
             with contextlib.suppress(RuntimeError):  # the loop may be gone by now
@@ -114,5 +104,7 @@ class PluginRunner:
             raise ActionError(why, retry=True) from None
         if isinstance(error, ActionError):
             raise error
+        if isinstance(error, F2bError):
+            raise ActionError(error.message, hint=error.hint, retry=True) from error
         if error is not None:
-            raise ActionError(repr(error), retry=True) from error
+            raise ActionError(plugins.described(error), retry=True) from error

@@ -7,14 +7,20 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from f2b.addresses import Family
 from f2b.errors import ActionError, NotPermittedError
 
 LOCK = 5  # seconds that a tool waits for another that changes tables
 TIMEOUT = 20.0
+NET = Path("/proc/thread-self/net")
+"""Of the namespace of the thread that asks; it is there where the unit hides the rest of /proc."""
+_DROPIN = "; for f2b.service there is the drop-in iptables-legacy, see f2b-actions(7)"
+_TABLES = ("raw", "mangle", "filter")
 _PATH = os.pathsep.join(["/usr/sbin", "/sbin", "/usr/bin", "/bin"])
 _PREFIX = {Family.INET: "iptables", Family.INET6: "ip6tables"}
+_NAMES = {Family.INET: "ip_tables_names", Family.INET6: "ip6_tables_names"}
 _BUSY = 4  # the exit status of what may work next time
 
 
@@ -22,12 +28,30 @@ class Tools:
     """`save` and `restore` of one family."""
 
     def __init__(self, family: Family) -> None:
+        self._names = NET / _NAMES[family]
         self._save = _find(f"{_PREFIX[family]}", "save")
         self._restore = _find(f"{_PREFIX[family]}", "restore")
 
     def save(self, table: str = "", *, counted: bool = False) -> str:
-        """What stands in that table, or in all that are in use."""
-        return _run([self._save, *(["-t", table] if table else []), *(["-c"] if counted else [])])
+        """What stands in that table, or in those of ours that are in use."""
+        if table:
+            return _run([self._save, "-t", table, *(["-c"] if counted else [])])
+        try:
+            used = self._names.read_text().split()
+        except FileNotFoundError:
+            return ""  # the kernel has not even loaded what tables are made of
+        except PermissionError:
+            return "".join(self._if_it_is_there(table, counted=counted) for table in _TABLES)
+        return "".join(self.save(table, counted=counted) for table in _TABLES if table in used)
+
+    def _if_it_is_there(self, table: str, *, counted: bool) -> str:
+        """Of a table whose name only root may read among those in use."""
+        try:
+            return self.save(table, counted=counted)
+        except ActionError as error:
+            if "initialize" in error.message and not error.retry:
+                return ""
+            raise
 
     def restore(self, text: str) -> None:
         """Carry the lines out, each table at once or not at all."""
@@ -84,15 +108,15 @@ def _translated(name: str, status: int, said: str, stdin: str) -> ActionError | 
     if "Permission denied" in said:
         return NotPermittedError(
             f"{name} may not change the firewall: {first}",
-            hint="it needs the capabilities CAP_NET_ADMIN and CAP_NET_RAW",
+            hint=f"it needs the capabilities CAP_NET_ADMIN and CAP_NET_RAW{_DROPIN}",
         )
     hint = ""
     if "lock" in said:
         # The last line says who waits for whom; `f2b` itself can do nothing but wait.
         first = lines[-1]
-        hint = "XTABLES_LOCKFILE can name another file" if "open" in said else ""
+        hint = f"XTABLES_LOCKFILE can name another file{_DROPIN}" if "open" in said else ""
     elif "Address family" in said:
-        hint = "RestrictAddressFamilies= of the unit needs AF_INET and AF_INET6"
+        hint = f"RestrictAddressFamilies= of the unit needs AF_INET and AF_INET6{_DROPIN}"
     elif "insmod" in said:
         hint = "the kernel lacks it: modprobe ip_tables and ip6_tables on the host"
     elif refused := _refused(said, stdin):

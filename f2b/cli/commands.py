@@ -121,6 +121,7 @@ def _reload(args: Namespace) -> int:
 
 def _check(args: Namespace) -> int:
     # What reads jails and compiles regexes costs the other commands too much.
+    from f2b.cli import unit  # noqa: PLC0415
     from f2b.config.load import load  # noqa: PLC0415
     from f2b.decide.assemble import assemble  # noqa: PLC0415
     from f2b.detect.lint import lint  # noqa: PLC0415
@@ -129,7 +130,7 @@ def _check(args: Namespace) -> int:
     assembly = assemble(config)
     names = [jail.name for jail in assembly.jails if not jail.broken]
     warnings = dict.fromkeys(warning for jail in config.jails for warning in lint(jail.filter))
-    problems = [*assembly.problems, *warnings]
+    problems = [*assembly.problems, *warnings, *unit.lacking(config.jails)]
     if not _json(args, {"jails": names, "problems": [_problem(problem) for problem in problems]}):
         # Jails may share a filter, and what is wrong with it.
         lines = list(dict.fromkeys(f"{problem.severity}: {problem}" for problem in problems))

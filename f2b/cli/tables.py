@@ -71,6 +71,8 @@ def status(answer: DaemonStatus, now: float) -> Table:
     )
     if why := answer.get("backend_why"):
         title += f"\nnot a better backend because of {why}"
+    for row in answer.get("lacking", ()):
+        title += f"\n{row['text']}:\n  {row['command']}"
     title += f"\n{counted}" if counted else ""
     heads = ("JAIL", "FAILING", "FOUND", "IGNORED", "BANNED", "BANNED EVER", "STATE")
     rows = [_jail_cells(row) for row in answer["jails"]]
@@ -154,9 +156,12 @@ def _jail_cells(row: JailRow) -> tuple[str, ...]:
 def _state(row: JailRow) -> str:
     if row["broken"]:
         return f"BROKEN: {row['broken']}"
+    does = "watching"
     if row["catching_up"] is not None:
-        return f"catching up, {row['catching_up']:.0%}"
-    return "watching"
+        does = f"catching up, {row['catching_up']:.0%}"
+    if number := row.get("unenforced"):
+        return f"NOT ENFORCED: {number} of {row['banned']}; {does}"
+    return does
 
 
 def _show_rich(table: Table) -> None:

@@ -8,6 +8,7 @@ from dataclasses import fields
 from functools import partial
 from typing import Any
 
+from f2b import plugins
 from f2b.config import shell, values
 from f2b.config.definition import Definition
 from f2b.config.files import Files
@@ -25,7 +26,7 @@ OF_THE_BAN = {
     "jail.found", "jail.found_total", "fq-hostname", "sh-hostname", "br", "sp", "raw-ticket",
 }  # fmt: skip
 """The tags that are known when something happens. Beside them <F-NAME>, as the regex captured it."""
-_PLUGIN = "plugin:"
+PLUGIN = "plugin:"
 _NEVER_NOW = {"matches", "ipmatches", "ipjailmatches", "timeout", "bantime"}
 _FAMILIES = ("inet4", "inet6")
 _ROWS: tuple[tuple[str, str, Callable[[str], object], str], ...] = (
@@ -74,7 +75,7 @@ class ActionFile(Definition):
             field: steps.attempt(partial(self._value, option, parse, default))
             for field, option, parse, default in rows
         }
-        plugin = steps.attempt(lambda: self._value("plugin", str, ""))
+        plugin = steps.attempt(self._plugin)
         if plugin:
             found |= {"plugin": plugin, "parameters": steps.attempt(self._for_plugin)}
             return self._finished(found, steps), self._idle_parameters()
@@ -88,6 +89,12 @@ class ActionFile(Definition):
         return ActionSettings(
             jail=self._jail_name, name=self._known_as, origin=self._origin, **found
         )
+
+    def _plugin(self) -> str:
+        self._family = ""
+        found = self._marks.located(super()._look_up("plugin") or "")
+        with placed(found.origin):
+            return _offered(found.text)
 
     def _for_plugin(self) -> tuple[tuple[str, str], ...]:
         """Its parameters: the options of the file, and what stands in the brackets."""
@@ -200,7 +207,7 @@ def read_actions(
         try:
             with placed(origin):
                 _check(spec)
-                if spec.name.startswith(_PLUGIN):
+                if spec.name.startswith(PLUGIN):
                     action, warnings = _plugin(spec, jail, origin), []
                 else:
                     file = ActionFile(files, spec, variables, jail=jail, origin=origin)
@@ -226,15 +233,22 @@ def _plugin(spec: Spec, jail: str, origin: Origin) -> ActionSettings:
     for field, option, parse, default in _ROWS:
         with placed(origin, option):
             switches[field] = parse(given.pop(option, default))
-    name = given.pop("actname", spec.name.removeprefix(_PLUGIN))
+    plugin = _offered(spec.name.removeprefix(PLUGIN))
+    name = given.pop("actname", plugin)
     return ActionSettings(
         jail=jail,
         name=name,
-        plugin=spec.name.removeprefix(_PLUGIN),
+        plugin=plugin,
         parameters=tuple(sorted(given.items())),
         origin=origin,
         **switches,
     )
+
+
+def _offered(plugin: str) -> str:
+    if plugin and not plugins.offered(plugins.SIDE_ACTIONS, plugin):
+        raise plugins.unknown(plugins.SIDE_ACTIONS, plugin)
+    return plugin
 
 
 def _check(spec: Spec) -> None:

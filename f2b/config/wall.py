@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from f2b.config.actions import exists
+from f2b import plugins
+from f2b.config.actions import PLUGIN, exists
 from f2b.config.files import Files
 from f2b.config.overrides import not_honoured, stems
 from f2b.config.ports import merged
@@ -75,12 +76,14 @@ def read_wall(section: Section, files: Files) -> tuple[WallSettings, Others, lis
         if not specs:
             hint = "write action = %(action_)s"
             raise ConfigError("is empty, and there are no jails yet that only watch", hint=hint)
-    firewalls = [spec for spec in specs if spec.name in _TYPES]
-    others = tuple((spec, action.origin) for spec in specs if spec.name not in _TYPES)
-    if not firewalls and any(exists(files, spec.name) for spec in specs):
+    firewalls = [spec for spec in specs if _is_firewall(spec.name, files)]
+    others = tuple((spec, action.origin) for spec in specs if spec not in firewalls)
+    if not firewalls and any(
+        spec.name.startswith(PLUGIN) or exists(files, spec.name) for spec in specs
+    ):
         return WallSettings(backend=NO_WALL), others, []
     if not firewalls:
-        if wanted.name not in _TYPES:
+        if not _is_firewall(wanted.name, files):
             raise ConfigError(
                 f"banaction {wanted.name!r} is not available yet",
                 origin=banaction.origin,
@@ -97,6 +100,15 @@ def read_wall(section: Section, files: Files) -> tuple[WallSettings, Others, lis
         walls.append(_wall(spec, origin, section, files))
         problems += [*_idle_parameters(spec, origin), *not_honoured(files, spec.name)]
     return _joined(walls), others, problems
+
+
+def _is_firewall(name: str, files: Files) -> bool:
+    """One of ours, or of another package. A file of the admin's stands before the latter."""
+    if name in _TYPES:
+        return True
+    if name.startswith(PLUGIN) or exists(files, name):
+        return False
+    return plugins.offered(plugins.BACKENDS, name)
 
 
 def _joined(walls: Sequence[WallSettings]) -> WallSettings:
@@ -137,7 +149,7 @@ def _wall(spec: Spec, origin: Origin, section: Section, files: Files) -> WallSet
             raise ConfigError(
                 f"{spec.name} has no parameter {parameter!r} here", origin=origin, hint=hint
             )
-    kind = _KINDS.get(spec.options.get("type", _TYPES[spec.name]))
+    kind = _KINDS.get(spec.options.get("type", _TYPES.get(spec.name, "")))
     if kind is None:
         raise ConfigError(
             f"{spec.name} has no type {spec.options['type']!r}",
@@ -154,7 +166,7 @@ def _wall(spec: Spec, origin: Origin, section: Section, files: Files) -> WallSet
     closed = steps.attempt(lambda: option("port")) if kind == "multiport" else ()
     steps.check()
     return WallSettings(
-        backend=_BACKENDS.get(spec.name, "auto"),
+        backend=_BACKENDS.get(spec.name, "auto" if spec.name in _TYPES else spec.name),
         ports=closed or (),
         protocols=protocols or (),
         blocktype=blocktype or (Blocktype.REJECT if kind else Blocktype.DROP),

@@ -195,13 +195,23 @@ class Enforcer:
                 failures, self.failing = 0, None
 
     def lift(self) -> None:
-        self._backend.lift()
+        try:
+            self._backend.lift()
+        except ActionError as error:
+            self._complain(f"{self.name} could not be taken down: {error}")
 
     def close(self) -> None:
         self._backend.close()
 
     def _disturbed(self, loop: asyncio.AbstractEventLoop) -> None:
-        disturbance = self._backend.disturbed()
+        watched = self._backend.fileno()
+        try:
+            disturbance = self._backend.disturbed()
+        except ActionError as error:
+            loop.remove_reader(watched)
+            self._complain(f"{self.name} cannot say what others do to the wall: {error}")
+            self.rebuild()
+            return
         if disturbance is None:
             return
         who = disturbance.who or "somebody"

@@ -2,6 +2,8 @@
 
 import time
 
+from f2b.actions import given
+from f2b.config import needs
 from f2b.config.settings import DaemonSettings
 from f2b.daemon import report
 from f2b.daemon.actions import Actions
@@ -14,7 +16,7 @@ from f2b.daemon.recorder import Recorder
 from f2b.decide.engine import Engine
 from f2b.journal.reader import JournalReader
 from f2b.model import Position
-from f2b.protocol import DaemonStatus
+from f2b.protocol import DaemonStatus, LackingRow
 
 
 class Health:
@@ -65,6 +67,13 @@ class Health:
             for name, row in self._pace.quarantined()
         ]
 
+    def lacking(self) -> list[needs.Lacking]:
+        """The drop-ins of our unit that the jails lack; asked of this process itself."""
+        wanted = needs.needs(jail.settings for jail in self._engine.jails.values())
+        if not wanted:
+            return []
+        return needs.lacking(wanted, given.of_this_process(), given.folder())
+
     def line(self, reader: JournalReader) -> str:
         jails = self._engine.jails.values()
         banned = sum(len(jail.ledger) for jail in jails)
@@ -99,10 +108,26 @@ class Health:
             degraded=self.degraded(reader),
             counters=counters,
             progress=self._catch_ups.progress,
+            unenforced={**self._actions.unenforced(), **self._enforcer.unenforced},
         )
         if self._enforcer.why:
             status["backend_why"] = self._enforcer.why
+        if lacks := self.lacking():
+            status["lacking"] = [
+                LackingRow(
+                    text=each.text,
+                    dropin=each.dropin,
+                    needed_by=each.needed_by,
+                    command=each.command,
+                )
+                for each in lacks
+            ]
         return status
+
+    def tell_lacking(self) -> None:
+        """After the start and a reload; who runs f2b without its unit may have to give it in another way."""
+        for each in self.lacking():
+            self._events.warning(f"{each.text}: {each.command}")
 
     def tell(self) -> None:
         """Say once what went wrong beside the loop."""

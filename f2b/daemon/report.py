@@ -17,7 +17,7 @@ SLICE = 5000
 Unenforced = Mapping[tuple[str, Offender], str]
 
 
-def jail_row(jail: Jail, now: float, progress: float | None) -> JailRow:
+def jail_row(jail: Jail, now: float, progress: float | None, unenforced: Unenforced) -> JailRow:
     return JailRow(
         name=jail.name,
         failing=jail.tally.count(now),
@@ -25,6 +25,9 @@ def jail_row(jail: Jail, now: float, progress: float | None) -> JailRow:
         ignored=jail.passed,
         banned=len(jail.ledger),
         banned_total=jail.banned,
+        unenforced=sum(
+            jail.ledger.get(who) is not None for name, who in unenforced if name == jail.name
+        ),
         catching_up=progress,
         broken=jail.broken,
     )
@@ -95,6 +98,7 @@ def daemon_status(  # noqa: PLR0913
     degraded: list[str],
     counters: dict[str, int],
     progress: Mapping[str, float],
+    unenforced: Unenforced,
 ) -> DaemonStatus:
     return DaemonStatus(
         version=__version__,
@@ -107,5 +111,8 @@ def daemon_status(  # noqa: PLR0913
         reduced=reduced,
         degraded=degraded,
         counters=counters,
-        jails=[jail_row(jail, now, progress.get(jail.name)) for jail in engine.jails.values()],
+        jails=[
+            jail_row(jail, now, progress.get(jail.name), unenforced)
+            for jail in engine.jails.values()
+        ],
     )

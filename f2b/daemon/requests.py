@@ -79,7 +79,7 @@ class Desk:
 
     async def _jail_status(self, name: str) -> JailStatus:
         jail = self._engine.jail(name)
-        row = report.jail_row(jail, self._clock(), self._progress.get(name))
+        row = report.jail_row(jail, self._clock(), self._progress.get(name), self._unenforced())
         counters = await self._enforcer.counters(name, PATIENCE)
         bans = await asyncio.to_thread(
             report.ban_rows, tuple(jail.ledger), self._unenforced(), counters

@@ -150,6 +150,7 @@ class Service:
                 await self._own.refresh(self._enforcer.set_own)
                 self._live.attach(self._position, _warmup(self._position))
                 await self._catch_up()
+                self._health.tell_lacking()
                 self._notifier.ready()
                 self._events.notice(
                     f"f2b {__version__} is ready: {', '.join(self._engine.jails) or 'no jail'}"
@@ -322,6 +323,7 @@ class Service:
         source = self._config.daemon.journal
         self._live.follow(source, self._engine.jails.values(), self._position)
         await self._catch_up()
+        self._health.tell_lacking()
         self._events.notice(f"reloaded: {prepared.summary}")
         return prepared.warnings
 

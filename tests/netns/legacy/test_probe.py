@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -93,6 +94,25 @@ def test_iptables_legacy_by_name_takes_sets(lab: LegacyLab) -> None:
 def test_nftables_by_name_is_no_other(lab: LegacyLab) -> None:
     with chosen(lab, errno.EPROTONOSUPPORT, "nftables") as said:
         assert said.startswith("ActionError: this kernel has no nf_tables")
+    assert lab.ours() == []
+
+
+def test_another_user_with_the_two_capabilities_is_enough(lab: LegacyLab) -> None:
+    """As in the unit with its drop-in: which tables are in use is for root alone to read."""
+    capabilities = "+net_admin,+net_raw"
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    user += [f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}"]
+    reads = subprocess.run([*user, sys.executable, "-c", "import f2b"], cwd=CHECKOUT, check=False)
+    if reads.returncode:
+        pytest.skip("nobody else may read this checkout")
+    lab.restore("*filter\n-A INPUT -p tcp --dport 2 -j ACCEPT\nCOMMIT\n")
+    with tempfile.NamedTemporaryFile() as lock:
+        os.chown(lock.fileno(), 65534, 65534)
+        wrapper = ["env", f"XTABLES_LOCKFILE={lock.name}", *user]
+        with chosen(lab, banaction="iptables-legacy", wrapper=wrapper) as said:
+            assert said == "iptables-legacy with sets |"
+            assert not lab.gets_through("203.0.113.7")
+            assert not lab.gets_through("2001:db8:2::7")
     assert lab.ours() == []
 
 

@@ -1,11 +1,11 @@
 """A shipped action as a jail gets it: from etc/action.d to the plug-in."""
 
-import importlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from f2b import plugins
 from f2b.actions.facts import of_the_ban
-from f2b.actions.plugin import BUILT_IN, SideAction
+from f2b.actions.plugin import SideAction
 from f2b.addresses import parse
 from f2b.config.actions import read_actions
 from f2b.config.files import Files
@@ -28,10 +28,8 @@ def settings(spec: str, etc: Path = ETC) -> ActionSettings:
 
 def made(spec: str) -> SideAction:
     action = settings(spec)
-    module, _, function = BUILT_IN[action.plugin].partition(":")
-    found: SideAction = getattr(importlib.import_module(module), function)(
-        "sshd", dict(action.parameters)
-    )
+    make = plugins.load(plugins.SIDE_ACTIONS, action.plugin)
+    found: SideAction = make("sshd", dict(action.parameters))
     found.start()
     return found
 

@@ -2,6 +2,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from f2b import plugins
 from f2b.actions import loader
 from f2b.actions.null import Null
 from f2b.addresses import parse
@@ -20,8 +21,8 @@ def make(settings: DaemonSettings, instance: str, *, takeover: bool) -> Mine:
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("mine", f"{__name__}:make", loader.GROUP)
-    monkeypatch.setattr(loader, "entry_points", lambda group: [point] * (group == loader.GROUP))
+    point = EntryPoint("mine", f"{__name__}:make", plugins.BACKENDS)
+    monkeypatch.setattr(plugins, "_others", lambda group: [point] * (group == plugins.BACKENDS))
 
 
 def test_null_takes_everything() -> None:
@@ -47,6 +48,6 @@ def test_backend_of_another_package() -> None:
 
 def test_unknown_backend_names_the_known_ones() -> None:
     with pytest.raises(
-        ConfigError, match=r"'pf'.*auto, nftables, iptables-legacy, blackhole, null, mine"
+        ConfigError, match=r"'pf'.*auto, blackhole, iptables-legacy, nftables, null, mine"
     ):
         loader.backend("pf", DaemonSettings(), instance="1a2b")

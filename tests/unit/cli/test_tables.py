@@ -7,7 +7,15 @@ from io import StringIO
 import pytest
 
 from f2b.cli import tables
-from f2b.protocol import BanRow, DaemonStatus, JailRow, JailStatus, QuarantineRow, SlowLaneRow
+from f2b.protocol import (
+    BanRow,
+    DaemonStatus,
+    JailRow,
+    JailStatus,
+    LackingRow,
+    QuarantineRow,
+    SlowLaneRow,
+)
 
 NOW = 1_700_000_600.0
 
@@ -81,6 +89,25 @@ def test_status() -> None:
         "postfix        2   1234        0       1           30  catching up, 63%\n"
         "bad            2   1234        0       1           30  BROKEN: x:1: no\n"
     )
+
+
+def test_status_counts_the_bans_that_are_not_enforced() -> None:
+    rows = [
+        JailRow(**{**ROW, "banned": 7, "unenforced": 2}),
+        JailRow(**{**ROW, "banned": 7, "unenforced": 7, "catching_up": 0.5}),
+    ]
+    *_, one, other = tables.plain(
+        tables.status(DaemonStatus(**{**STATUS, "jails": rows}), NOW)
+    ).splitlines()
+    assert one.endswith("  NOT ENFORCED: 2 of 7; watching")
+    assert other.endswith("  NOT ENFORCED: 7 of 7; catching up, 50%")
+
+
+def test_status_names_the_drop_in_that_is_lacking() -> None:
+    row = LackingRow(text="f2b.service lacks x", dropin="x", needed_by=("y",), command="do this")
+    answer = DaemonStatus(**{**STATUS, "lacking": [row]})
+    lines = tables.plain(tables.status(answer, NOW)).splitlines()
+    assert lines[1:3] == ["f2b.service lacks x:", "  do this"]
 
 
 def test_status_names_what_does_not_work() -> None:

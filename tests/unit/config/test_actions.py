@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from f2b import plugins
 from f2b.config.settings import ActionSettings
 from tests.unit.config.tree import problems, sshd
 
@@ -98,14 +99,16 @@ def test_a_command_can_be_the_wall(tmp_path: Path) -> None:
     assert (jail.wall.backend, [each.name for each in jail.actions]) == ("none", ["ufw"])
 
 
-def test_a_plug_in(tmp_path: Path) -> None:
+def test_a_plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(plugins.BUILT_IN, plugins.SIDE_ACTIONS, {"bell": "bells:make"})
     spec = "plugin:bell[tone=high, timeout=5]"
     (found,) = sshd(tmp_path, f"action = %(action_)s\n  {spec}").actions
     assert (found.name, found.plugin, found.timeout) == ("bell", "bell", 5)
     assert found.parameters == (("tone", "high"),)
 
 
-def test_a_file_can_name_a_plug_in(tmp_path: Path) -> None:
+def test_a_file_can_name_a_plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(plugins.BUILT_IN, plugins.SIDE_ACTIONS, {"bell": "bells:make"})
     text = (
         "[Definition]\nplugin = bell\nrequired = tone\nnorestored = 1\ntimeout = 5\nfor = %(sender)s <name>\n"
         "[Init]\ntone =\nport = 7\n"
@@ -125,6 +128,30 @@ def test_a_file_can_name_a_plug_in(tmp_path: Path) -> None:
         ("badips", "error: jail.conf:3: there is no action 'badips': action.d/badips.conf does not "),
     ],
 )  # fmt: skip
-def test_what_is_said_of_a_plug_ins_file(tmp_path: Path, spec: str, message: str) -> None:
+def test_what_is_said_of_a_plug_ins_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, message: str
+) -> None:
+    monkeypatch.setitem(plugins.BUILT_IN, plugins.SIDE_ACTIONS, {"bell": "bells:make"})
     (problem,) = said(tmp_path, "[Definition]\nplugin = bell\nrequired = tone\ntone =\n", spec)
     assert problem.startswith(message)
+
+
+def test_a_plug_in_that_nobody_offers_is_told_and_the_jail_runs(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "action = %(action_)s\n  plugin:horn")
+    assert problem.startswith("error: jail.conf:3: no plug-in is called 'horn' (there are: ")
+    (problem,) = said(tmp_path, "[Definition]\nplugin = horn\n", "tell")
+    assert problem.startswith("error: action.d/tell.conf:2: no plug-in is called 'horn' (there ")
+
+
+def test_a_plug_in_can_be_the_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(plugins.BUILT_IN, plugins.SIDE_ACTIONS, {"bell": "bells:make"})
+    jail = sshd(tmp_path, "action = plugin:bell")
+    assert (jail.wall.backend, [each.name for each in jail.actions]) == ("none", ["bell"])
+
+
+def test_a_firewall_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(plugins.BUILT_IN, plugins.BACKENDS, {"pf": "pf:make"})
+    jail = sshd(tmp_path, "banaction = pf\naction = %(banaction)s[port=22, protocol=tcp]")
+    assert (jail.wall.backend, jail.wall.ports, jail.actions) == ("pf", ((22, 22),), ())
+    files = {"action.d/pf.conf": "[Definition]\nactionban = pfctl <ip>\n"}
+    assert sshd(tmp_path, "banaction = pf", files).wall.backend == "none"

@@ -98,6 +98,7 @@ class Office:
         return report.daemon_status(
             self.engine, now=NOW, since=900, journal="system", position=None, backend="kernel", reduced=[],
             degraded=["store: full"], counters={"clipped": 0}, progress=self.progress,
+            unenforced={("sshd", parse(A)): "no room", ("custom", parse(A)): "lifted by now"},
         )  # fmt: skip
 
     def refusal(self, request: Request) -> str:
@@ -306,8 +307,9 @@ def test_the_daemon_in_figures(office: Office) -> None:
     assert (answer["degraded"], answer["since"]) == (["store: full"], 900)
     assert answer["jails"][0] == {
         "name": "sshd", "failing": 0, "found": 3, "ignored": 0, "banned": 1, "banned_total": 1,
-        "catching_up": None, "broken": "bad regex",
+        "unenforced": 1, "catching_up": None, "broken": "bad regex",
     }  # fmt: skip
+    assert answer["jails"][1]["unenforced"] == 0
 
 
 def test_a_reload_answers_its_warnings(office: Office) -> None:
