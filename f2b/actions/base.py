@@ -47,6 +47,10 @@ class Refused:
     why: str
 
 
+def stranger(put: Put) -> Refused:
+    return Refused(put, f"the wall has no jail {put.ban.jail}")
+
+
 class Disturbance(NamedTuple):
     """Somebody else changed the wall. `removed` has the bans if it was nothing but single ones taken out by hand."""
 

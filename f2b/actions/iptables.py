@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from f2b.actions import rules
-from f2b.actions.base import JailWall, Operation, Put, Refused
+from f2b.actions.base import JailWall, Operation, Put, Refused, stranger
 from f2b.actions.ipset import LONGEST, Sets
 from f2b.actions.rules import Chains, Naming
 from f2b.actions.xtables import Tools
@@ -59,7 +59,7 @@ class Iptables:
         refused = []
         for ban in bans:
             if ban.jail not in self._walls:
-                refused.append(_stranger(Put(ban)))
+                refused.append(stranger(Put(ban)))
             elif ban.lasts(now):
                 wanted[ban.offender.family][ban.jail][ban.offender] = ban
         for family in self._tools:
@@ -103,7 +103,7 @@ class Iptables:
             if target.jail in self._walls:
                 last[target.jail, target.offender] = operation
             elif isinstance(operation, Put):
-                refused.append(_stranger(operation))
+                refused.append(stranger(operation))
         puts: dict[tuple[Family, str], list[Ban]] = defaultdict(list)
         gone: dict[tuple[Family, str], list[Offender]] = defaultdict(list)
         for (jail, offender), operation in last.items():
@@ -334,10 +334,6 @@ def _differs(held: float | None, ban: Ban, now: float) -> bool:
     if held is None or left is None:
         return held is not left
     return abs(held - min(left, LONGEST)) > (_TOLERANCE if left < LONGEST else LONGEST / 2)
-
-
-def _stranger(put: Put) -> Refused:
-    return Refused(put, f"the wall has no jail {put.ban.jail}")
 
 
 def _foreign(table: str, naming: Naming, marks: Sequence[str]) -> ForeignWallError:
