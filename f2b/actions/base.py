@@ -52,10 +52,14 @@ def stranger(put: Put) -> Refused:
 
 
 class Disturbance(NamedTuple):
-    """Somebody else changed the wall. `removed` has the bans if it was nothing but single ones taken out by hand."""
+    """Somebody else changed the wall. `removed` has the bans if it was nothing but single ones taken out by hand.
+
+    `what` says what the last `start` has mended, of a backend that hears nothing of others.
+    """
 
     who: str = ""
     removed: tuple[tuple[str, Offender], ...] = ()
+    what: str = ""
 
 
 class Backend(Protocol):
