@@ -279,7 +279,7 @@ class Iptables:
         # What was banned after the last look may be on its way, what is refused was never there.
         taken = sum(ban.start < self._looked and part not in held for part, ban in missing)
         if taken and told and not self._full:
-            self._mended.append(f"{taken} elements of set {name}")
+            self._mended.append(f"{taken} missing in set {name}")
         refused = sets.put(name, [(part, _left(ban, now)) for part, ban in missing])
         sets.remove(name, [part for part in held if part not in elements])
         return [Refused(Put(missing[at][1]), why) for at, why in refused.items()]

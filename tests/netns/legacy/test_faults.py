@@ -56,13 +56,13 @@ def test_a_destroyed_set_is_made_anew(lab: LegacyLab) -> None:
             wall.apply([put("203.0.113.8")], NOW)
         assert gone.value.retry
         earlier = ban("203.0.113.7", start=NOW - 9)
-        wall.start([jail()], [], [earlier, ban("203.0.113.8")], NOW)
+        wall.start([jail()], [], [earlier, ban("203.0.113.8")], NOW + 5)
         assert not lab.gets_through("203.0.113.8")
-        what = "chain f2b-jail-sshd in raw (IPv4), 1 elements of set f2b4-sshd"
+        what = "chain f2b-jail-sshd in raw (IPv4), 1 missing in set f2b4-sshd"
         assert wall.disturbed().what == what
         lab.server.run(["ipset", "flush", "f2b4-sshd"])
         wall.start([jail()], [], [earlier, ban("203.0.113.8")], NOW + 9)
-        assert wall.disturbed().what == "2 elements of set f2b4-sshd"
+        assert wall.disturbed().what == "2 missing in set f2b4-sshd"
 
 
 def test_a_set_of_another_kind_is_told_and_outlived(lab: LegacyLab) -> None:
