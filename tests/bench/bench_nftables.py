@@ -212,11 +212,11 @@ class Heart:
 
     async def beat(self) -> None:
         while True:
-            before, waited = time.perf_counter(), _waited()
+            before, idle = time.perf_counter(), waited()
             await asyncio.sleep(0.001)
             late = time.perf_counter() - before - 0.001
             if late > self._longest:
-                self._longest = max(self._longest, late - (_waited() - waited))
+                self._longest = max(self._longest, late - (waited() - idle))
 
     async def longest(self) -> float:
         await asyncio.sleep(0.01)
@@ -224,10 +224,10 @@ class Heart:
         return longest
 
 
-def _waited() -> float:
-    """Seconds that our threads have waited for a processor."""
+def waited(pid: int | str = "self") -> float:
+    """Seconds that the threads of a process have waited for a processor."""
     total = 0
-    for stat in Path("/proc/self/task").glob("*/schedstat"):
+    for stat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
         with suppress(OSError):
             total += int(stat.read_text().split()[1])
     return total / 1e9

@@ -114,9 +114,9 @@ def test_a_loop_that_flushes_costs_little_and_is_named(
         done >{back}"""
     flushing = subprocess.Popen(mortal(daemon.namespace.command(["sh", "-c", loop])))
     try:
-        before, began = _cpu(daemon.process.pid), time.monotonic()
+        before, began = cpu(daemon.process.pid), time.monotonic()
         time.sleep(8)
-        share = (_cpu(daemon.process.pid) - before) / (time.monotonic() - began)
+        share = (cpu(daemon.process.pid) - before) / (time.monotonic() - began)
         assert share < 0.2
         (degraded,) = asked(daemon, "status")["degraded"]
         assert re.fullmatch(
@@ -295,6 +295,6 @@ def test_what_the_kernel_refuses_is_in_plain_sight(daemon: Daemon) -> None:
     assert asked(daemon, "status")["degraded"] == []
 
 
-def _cpu(pid: int) -> float:
+def cpu(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
