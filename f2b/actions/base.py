@@ -47,11 +47,19 @@ class Refused:
     why: str
 
 
+def stranger(put: Put) -> Refused:
+    return Refused(put, f"the wall has no jail {put.ban.jail}")
+
+
 class Disturbance(NamedTuple):
-    """Somebody else changed the wall. `removed` has the bans if it was nothing but single ones taken out by hand."""
+    """Somebody else changed the wall. `removed` has the bans if it was nothing but single ones taken out by hand.
+
+    `what` says what the last `start` has mended, of a backend that hears nothing of others.
+    """
 
     who: str = ""
     removed: tuple[tuple[str, Offender], ...] = ()
+    what: str = ""
 
 
 class Backend(Protocol):

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from f2b.actions import rules
-from f2b.actions.base import JailWall, Operation, Put, Refused
+from f2b.actions.base import Disturbance, JailWall, Operation, Put, Refused, stranger
 from f2b.actions.ipset import LONGEST, Sets
 from f2b.actions.rules import Chains, Naming
 from f2b.actions.xtables import NET, Tools
@@ -41,6 +41,9 @@ class Iptables:
         self._jails: Sequence[JailWall] = ()
         self._walls: dict[str, JailWall] = {}
         self._own: Sequence[Offender] = ()
+        self._mended: list[str] = []
+        # Whether it stood as we wanted it when we last looked, when that was, and whether a set refused something.
+        self._whole, self._looked, self._full = False, 0.0, False
         # Without sets: who has a rule in the chain of which jail.
         self._held: dict[Family, dict[str, set[Offender]]] = {}
         self.name = "iptables-legacy with sets" if sets else "iptables-legacy"
@@ -50,7 +53,10 @@ class Iptables:
     def start(
         self, jails: Sequence[JailWall], own: Sequence[Offender], bans: Iterable[Ban], now: float
     ) -> list[Refused]:
-        self._jails, self._own = tuple(jails), own
+        every = {family: self._read(family) for family in self._tools}
+        self._mended = self._changed_by_others(every) if self._whole else []
+        self._whole = False
+        before, self._jails, self._own = self._walls, tuple(jails), own
         self._walls = {wall.name: wall for wall in jails}
         wanted: dict[Family, dict[str, Bans]] = {
             family: {name: {} for name in self._walls} for family in Family
@@ -58,25 +64,28 @@ class Iptables:
         refused = []
         for ban in bans:
             if ban.jail not in self._walls:
-                refused.append(_stranger(Put(ban)))
+                refused.append(stranger(Put(ban)))
             elif ban.lasts(now):
                 wanted[ban.offender.family][ban.jail][ban.offender] = ban
-        for family in self._tools:
+        for family, standing in every.items():
             self._held[family] = {name: set(held) for name, held in wanted[family].items()}
-            standing = self._read(family)
             if self._sets is not None:
                 for name, those in wanted[family].items():
-                    refused += self._fill(self._sets, family, name, those, now)
+                    refused += self._fill(
+                        self._sets, family, name, those, now, told=name in before
+                    )
             self._restore(family, standing)
             if self._sets is not None:
                 self._drop_stale(self._sets, family, standing)
         self._takeover = False
+        self._whole, self._looked, self._full = True, now, bool(refused)
         return refused
 
     def set_own(self, own: Sequence[Offender]) -> None:
-        self._own = own
+        self._whole, self._own = False, own
         for family in self._tools:
             self._restore(family, self._read(family))
+        self._whole = True
 
     def dump(self, jails: Sequence[str]) -> Iterator[tuple[str, Offender, float | None]]:
         for family, tools in self._tools.items():
@@ -102,7 +111,7 @@ class Iptables:
             if target.jail in self._walls:
                 last[target.jail, target.offender] = operation
             elif isinstance(operation, Put):
-                refused.append(_stranger(operation))
+                refused.append(stranger(operation))
         puts: dict[tuple[Family, str], list[Ban]] = defaultdict(list)
         gone: dict[tuple[Family, str], list[Offender]] = defaultdict(list)
         for (jail, offender), operation in last.items():
@@ -140,8 +149,9 @@ class Iptables:
     def fileno(self) -> int:
         return -1
 
-    def disturbed(self) -> None:
-        return None
+    def disturbed(self) -> Disturbance | None:
+        mended, self._mended = self._mended, []
+        return Disturbance(what=", ".join(mended)) if mended else None
 
     def lift(self) -> None:
         for family, tools in self._tools.items():
@@ -168,7 +178,15 @@ class Iptables:
                 raise _foreign(table, self._naming, marks)
         return standing
 
-    def _restore(self, family: Family, standing: dict[str, Chains]) -> None:
+    def _changed_by_others(self, every: Mapping[Family, dict[str, Chains]]) -> list[str]:
+        """What is not as we left it, in words."""
+        return [
+            part
+            for family, standing in every.items()
+            for part in rules.told(self._lines(standing, self._wanted(family)), family)
+        ]
+
+    def _wanted(self, family: Family) -> dict[str, Chains]:
         wanted = rules.structure(self._naming, self._hook, family, self._jails, self._own)
         for wall in self._jails:
             chain = wanted[rules.stand(self._hook, wall.settings).table][
@@ -180,11 +198,18 @@ class Iptables:
             else:
                 held = self._held[family][wall.name]
                 chain += [rules.ban(self._naming, offender, wall.settings) for offender in held]
-        self._write(family, standing, wanted)
+        return wanted
+
+    def _restore(self, family: Family, standing: Mapping[str, Chains]) -> None:
+        self._write(family, standing, self._wanted(family))
 
     def _write(
         self, family: Family, standing: Mapping[str, Chains], wanted: Mapping[str, Chains]
     ) -> None:
+        if lines := self._lines(standing, wanted):
+            self._tools[family].restore("\n".join([*lines, ""]))
+
+    def _lines(self, standing: Mapping[str, Chains], wanted: Mapping[str, Chains]) -> list[str]:
         leading = {
             hook for wall in self._jails for hook in rules.stand(self._hook, wall.settings).hooks
         }
@@ -193,8 +218,7 @@ class Iptables:
             leads = {hook: table in wanted and hook in leading for hook in hooks}
             chains = wanted.get(table, {})
             lines += rules.becoming(self._naming, table, standing.get(table, {}), chains, leads)
-        if lines:
-            self._tools[family].restore("\n".join([*lines, ""]))
+        return lines
 
     def _change_rules(
         self,
@@ -238,9 +262,9 @@ class Iptables:
     # --- sets -----------------------------------------------------------------------------------
 
     def _fill(
-        self, sets: Sets, family: Family, jail: str, bans: Bans, now: float
+        self, sets: Sets, family: Family, jail: str, bans: Bans, now: float, *, told: bool
     ) -> list[Refused]:
-        """Make the set of a jail hold these bans and no others."""
+        """Make the set of a jail hold these bans and no others. `told`: what is missing others have taken out."""
         name = self._naming.set(jail, family)
         sets.create(name, family)
         elements = {part: ban for ban in bans.values() for part in _parts(ban.offender)}
@@ -251,6 +275,10 @@ class Iptables:
             if part not in held or _differs(held[part].left, ban, now)
         ]
         missing.sort(key=lambda item: item[1].start, reverse=True)
+        # What was banned after the last look may be on its way, what is refused was never there.
+        taken = sum(ban.start < self._looked and part not in held for part, ban in missing)
+        if taken and told and not self._full:
+            self._mended.append(f"{taken} missing in set {name}")
         refused = sets.put(name, [(part, _left(ban, now)) for part, ban in missing])
         sets.remove(name, [part for part in held if part not in elements])
         return [Refused(Put(missing[at][1]), why) for at, why in refused.items()]
@@ -333,10 +361,6 @@ def _differs(held: float | None, ban: Ban, now: float) -> bool:
     if held is None or left is None:
         return held is not left
     return abs(held - min(left, LONGEST)) > (_TOLERANCE if left < LONGEST else LONGEST / 2)
-
-
-def _stranger(put: Put) -> Refused:
-    return Refused(put, f"the wall has no jail {put.ban.jail}")
 
 
 def _foreign(table: str, naming: Naming, marks: Sequence[str]) -> ForeignWallError:

@@ -114,6 +114,7 @@ class Netfilter:
             except PermissionError:
                 self._socket.setsockopt(socket.SOL_SOCKET, ordinary, _BUFFER)
         self._sequence = 1
+        self.commits = 0  # transactions that were carried out
 
     @property
     def port(self) -> int:
@@ -150,6 +151,7 @@ class Netfilter:
                 if sequence == sent[-2] or (code and index == -1):
                     if codes:
                         raise _translated(codes)
+                    self.commits += 1
                     return
 
     def ask(self, kind: int, body: bytes, flags: int = ACK) -> Iterator[bytes]:

@@ -42,6 +42,7 @@ class Kind(IntEnum):
     NEWSETELEM = 12
     GETSETELEM = 13
     DELSETELEM = 14
+    GETGEN = 16
 
 
 class SetFlag(IntEnum):

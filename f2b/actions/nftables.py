@@ -1,8 +1,7 @@
 """The nftables backend: keeps all bans in one table of the kernel, which also lets them expire.
 
-The ledger is the truth and the kernel its copy. `start` makes the copy right whatever is there,
-`apply` keeps it so. layout.py says what the table looks like, nft.py how that is said, and
-netlink.py says it.
+The ledger is the truth and the kernel its copy. `start` makes the copy right whatever is there, `apply` keeps it so.
+layout.py says what the table looks like, nft.py how that is said, and netlink.py says it.
 """
 
 import contextlib
@@ -10,12 +9,13 @@ import errno
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import TypeVar
 
 from f2b import failpoint
 from f2b.actions import layout, nft
 from f2b.actions.abilities import Form, probe
-from f2b.actions.base import Disturbance, JailWall, Operation, Put, Refused, Remove
+from f2b.actions.base import Disturbance, JailWall, Operation, Put, Refused, Remove, stranger
 from f2b.actions.layout import Place, Standing
 from f2b.actions.netlink import (
     ACK,
@@ -27,9 +27,9 @@ from f2b.actions.netlink import (
     text,
 )
 from f2b.actions.nft import Element, Kind, Table
-from f2b.actions.standing import MARK, foreign, read_mark, read_standing
+from f2b.actions.standing import MARK, foreign, read_mark, read_standing, unbuilt
 from f2b.actions.watch import Watch
-from f2b.addresses import Offender
+from f2b.addresses import Family, Offender
 from f2b.errors import ActionError
 from f2b.model import Ban
 
@@ -37,6 +37,10 @@ _OPERATIONS = 1000  # a transaction; more are slower, make others wait and burst
 _TOLERANCE = 1.0
 
 T = TypeVar("T")
+Where = tuple[str, Family, int]
+"""A Place before it has methods: cheap enough to be made for each of a hundred thousand bans."""
+Change = Ban | Remove
+"""As Operation, without one object more for each ban."""
 
 
 class Nftables:
@@ -72,7 +76,7 @@ class Nftables:
         self, jails: Sequence[JailWall], own: Sequence[Offender], bans: Iterable[Ban], now: float
     ) -> list[Refused]:
         self._prepare(jails)
-        wanted: dict[Place, dict[bytes, Ban]] = {
+        wanted: dict[Where, dict[bytes, Ban]] = {
             place: {} for name in self._walls for place in layout.host_places(name)
         }
         strangers = []
@@ -80,15 +84,29 @@ class Nftables:
             if ban.jail not in self._walls:
                 strangers.append(stranger(Put(ban)))
             elif ban.lasts(now):
-                wanted.setdefault(_place(ban), {})[ban.offender.packed] = ban
+                family, packed, prefix = ban.offender
+                wanted.setdefault((ban.jail, family, prefix), {})[packed] = ban
+        places = {Place(*where): those for where, those in wanted.items()}
+        return strangers + self._establish(own, places, now)
+
+    def _establish(
+        self,
+        own: Sequence[Offender],
+        wanted: Mapping[Place, Mapping[bytes, Ban]],
+        now: float,
+        *,
+        again: bool = False,
+    ) -> list[Refused]:
         self._build(own, wanted, now)
         self._own = own
         self._places = set(wanted)
-        refused = strangers
-        for part in _sliced(self._differences(wanted, now)):
-            refused += self._write(part, now)
-            failpoint.reach("during-restore")
-        return refused
+        changes = self._differences(wanted, now)
+        if again or len(changes) <= _OPERATIONS:
+            return self._write_all(changes, now)
+        with self._watch.away(self._kernel) as absence:
+            refused = self._write_all(changes, now)
+        # What others did to our table meanwhile nobody has told.
+        return self._establish(own, wanted, now, again=True) if absence.others else refused
 
     @property
     def losses(self) -> Sequence[str]:
@@ -120,12 +138,12 @@ class Nftables:
 
     def apply(self, operations: Sequence[Operation], now: float) -> list[Refused]:
         # A transaction shows as a whole: of several operations on one offender only the last does.
-        last: dict[tuple[str, Offender], Operation] = {}
+        last: dict[tuple[str, Offender], Change] = {}
         refused = []
         for operation in operations:
             target = operation.ban if isinstance(operation, Put) else operation
             if target.jail in self._walls:
-                last[target.jail, target.offender] = operation
+                last[target.jail, target.offender] = target
             elif isinstance(operation, Put):
                 refused.append(stranger(operation))
         for part in _sliced(list(last.values())):
@@ -210,15 +228,15 @@ class Nftables:
         try:
             self._kernel.commit(messages)
         except KernelError as refusal:
-            raise _unbuilt(self._name, messages, refusal) from refusal
+            raise unbuilt(self._name, messages, refusal) from refusal
         self._takeover = False
 
     def _differences(
         self, wanted: Mapping[Place, Mapping[bytes, Ban]], now: float
-    ) -> list[Operation]:
+    ) -> list[Change]:
         """What to write: the latest bans first, whose offenders are likely still there."""
         missing: list[Ban] = []
-        surplus: list[Operation] = []
+        surplus: list[Remove] = []
         for place, bans in wanted.items():
             # Not a second table of a hundred thousand elements: what is right is struck out of `bans`.
             left: dict[bytes, Ban | None] = dict(bans)
@@ -229,22 +247,32 @@ class Nftables:
                 elif (ban := left[key]) and not self._differs(element.left, ban, now):
                     left[key] = None  # a dump may tell an element twice
             missing += [ban for ban in left.values() if ban]
-        missing.sort(key=lambda ban: ban.start, reverse=True)
-        return [*map(Put, missing), *surplus]
+        missing.sort(key=attrgetter("start"), reverse=True)
+        return [*missing, *surplus]
 
-    def _write(self, operations: Sequence[Operation], now: float) -> list[Refused]:
+    def _write_all(self, changes: Sequence[Change], now: float) -> list[Refused]:
+        refused = []
+        for part in _sliced(changes):
+            refused += self._write(part, now)
+            failpoint.reach("during-restore")
+        return refused
+
+    def _write(self, changes: Sequence[Change], now: float) -> list[Refused]:
         """Write them in one transaction, without those that the kernel refuses."""
-        if not self._send([operations], now):
+        if not self._send([changes], now):
             return []
         # Of every message only the first bad element is named: so now each has its own message.
         # Halving would be slow, because the kernel takes 15 ms to undo a transaction.
-        bad = self._send([[operation] for operation in operations], now)
-        good = [operation for at, operation in enumerate(operations) if at not in bad]
+        bad = self._send([[change] for change in changes], now)
+        good = [change for at, change in enumerate(changes) if at not in bad]
         if bad and self._send([good], now):
             raise ActionError("nf_tables does not say what it refuses", retry=True)
-        return [Refused(operations[at], why) for at, why in bad.items()]
+        return [
+            Refused(Put(change) if isinstance(change := changes[at], Ban) else change, why)
+            for at, why in bad.items()
+        ]
 
-    def _send(self, groups: Sequence[Sequence[Operation]], now: float) -> dict[int, str]:
+    def _send(self, groups: Sequence[Sequence[Change]], now: float) -> dict[int, str]:
         """Send one transaction. Names the groups that the kernel refuses; then nothing is written."""
         messages: list[Message] = []
         owners: list[int] = []
@@ -276,30 +304,33 @@ class Nftables:
         return {}
 
     def _messages(
-        self, operations: Sequence[Operation], places: set[Place], now: float
+        self, changes: Sequence[Change], places: set[Place], now: float
     ) -> list[Message]:
-        """Say the operations, and make the sets of places that have none yet."""
-        puts: dict[Place, list[Ban]] = defaultdict(list)
-        keys: dict[Place, list[bytes]] = defaultdict(list)
-        for operation in operations:
-            target = operation.ban if isinstance(operation, Put) else operation
-            place = _place(target)
-            keys[place].append(target.offender.packed)
+        """Say the changes, and make the sets of places that have none yet."""
+        puts: dict[Where, list[Ban]] = defaultdict(list)
+        gone: dict[Where, list[bytes]] = defaultdict(list)
+        for change in changes:
+            family, packed, prefix = change.offender
+            where = change.jail, family, prefix
             # A ban that is over by now must not live on in a longer one that it replaces.
-            if isinstance(operation, Put) and operation.ban.lasts(now):
-                puts[place].append(operation.ban)
+            if isinstance(change, Ban) and change.lasts(now):
+                puts[where].append(change)
+            else:
+                gone[where].append(packed)
         messages: list[Message] = []
-        for place in puts.keys() - places:
+        for where in puts.keys() - places:
+            place = Place(*where)
             settings = self._walls[place.jail].settings
             messages.append(self._table.set(place.set_name, place.kind(self._form)))
             messages += layout.ban_rules(self._table, settings, place, self._form)
-        places.update(puts)
-        for place in keys.keys() & places:
-            messages += self._replacing(place, keys[place], puts.get(place, ()), now)
+            places.add(place)
+        for where in (puts.keys() | gone) & places:
+            those = gone.get(where, []), puts.get(where, ())
+            messages += self._replacing(Place(*where), *those, now)
         return messages
 
     def _replacing(
-        self, place: Place, keys: Sequence[bytes], bans: Sequence[Ban], now: float
+        self, place: Place, gone: list[bytes], bans: Sequence[Ban], now: float
     ) -> list[Message]:
         """Say what is to be there of these keys, be they there now, expired or missing.
 
@@ -308,14 +339,13 @@ class Nftables:
         """
         name = place.set_name
         elements = self._elements(place, bans, now) if bans else b""
-        if not self._form.timeouts or self._form.update:
-            staying = {ban.offender.packed for ban in bans}
-            keys = [key for key in keys if key not in staying]
-        elif self._form.counters and bans:
-            elements = self._counting_on(place, bans, now)
+        if self._form.timeouts and not self._form.update:
+            gone += [ban.offender.packed for ban in bans]
+            if self._form.counters and bans:
+                elements = self._counting_on(place, bans, now)
         messages = [self._table.add(name, elements)] if bans else []
-        if keys:
-            plain = nft.plain_elements(place.family, keys)
+        if gone:
+            plain = nft.plain_elements(place.family, gone)
             messages = [self._table.add(name, plain), self._table.remove(name, plain), *messages]
         return messages
 
@@ -358,30 +388,9 @@ class Nftables:
             yield from nft.read_elements(body)
 
 
-def _unbuilt(table: str, messages: Sequence[Message], refusal: KernelError) -> ActionError:
-    where = Kind(messages[refusal.index].kind).name if refusal.index >= 0 else "the transaction"
-    # All that a rule names is made in the same transaction: it misses a part of the kernel.
-    lacking = where == Kind.NEWRULE.name and refusal.code == errno.ENOENT
-    return ActionError(
-        f"cannot build the table {table}: {refusal.message} ({where})",
-        hint="does the kernel have NFT_REJECT, and inet tables?"
-        if not refusal.retry or lacking
-        else "",
-        retry=refusal.retry and not lacking,
-    )
-
-
-def stranger(put: Put) -> Refused:
-    return Refused(put, f"the wall has no jail {put.ban.jail}")
-
-
-def _place(target: Ban | Remove) -> Place:
-    return Place(target.jail, target.offender.family, target.offender.prefix)
-
-
 def _timeouts(bans: Iterable[Ban], now: float) -> list[tuple[bytes, int]]:
     return [
-        (ban.offender.packed, 0 if ban.until is None else max(1, int((ban.until - now) * 1000)))
+        (ban.offender.packed, 0 if ban.until is None else int((ban.until - now) * 1000) + 1)
         for ban in bans
     ]
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from f2b.actions import layout, nft
 from f2b.actions.abilities import PLAIN, Form
-from f2b.actions.base import JailWall, Operation, Put, Refused
+from f2b.actions.base import JailWall, Operation, Put, Refused, stranger
 from f2b.actions.layout import Place
 from f2b.actions.netlink import KernelError, Message
 from f2b.actions.nft import Element
-from f2b.actions.nftables import Nftables, stranger
+from f2b.actions.nftables import Nftables
 from f2b.addresses import Offender
 from f2b.errors import ActionError
 from f2b.model import Ban

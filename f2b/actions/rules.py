@@ -259,6 +259,18 @@ def becoming(
     return [f"*{table}", *lines, "COMMIT"] if lines else []
 
 
+def told(lines: Iterable[str], family: Family) -> Iterator[str]:
+    """What the lines of `becoming` put right, for the log."""
+    table = ""
+    for line in lines:
+        if line.startswith("*"):
+            table = f"{line[1:]} (IPv{family})"
+        elif line.startswith(":"):
+            yield f"chain {line[1:].split(' ', 1)[0]} in {table}"
+        elif line.startswith("-I "):
+            yield f"the jump from {line.split(' ', 2)[1]} in {table}"
+
+
 def _alike(standing: Sequence[str] | None, wanted: Sequence[str]) -> bool:
     """Say whether two chains do the same: the order of bans means nothing."""
     if standing is None or len(standing) != len(wanted):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from f2b.actions.base import Backend, Disturbance, JailWall, Operation, Put, Refused, Remove
 from f2b.addresses import Offender
 from f2b.config.settings import Heal
-from f2b.errors import ActionError
+from f2b.errors import ActionError, F2bError, ForeignWallError
 from f2b.model import Ban, Banned, Decision, Lifted, Prolonged
 
 BACKOFF = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -30,8 +30,10 @@ RETRY = 60.0
 
 SETTLE = 0.05
 """Seconds from the first change by somebody else to its repair: a ruleset is loaded in many changes."""
-REPAIRS, REPAIRS_WITHIN, PAUSE = 5, 10.0, 60.0
-"""After five repairs in ten seconds there is one a minute."""
+REST, PAUSE = 6, 60.0
+"""After a repair the next waits six times as long as that took of a processor, a minute at most."""
+REPAIRS, REPAIRS_WITHIN, QUIET = 5, 10.0, 120.0
+"""More than five repairs in ten seconds are a battle, until there was none for two minutes."""
 
 RECONCILE = 60.0
 """Seconds between two looks at a wall whose backend hears nothing of changes by others."""
@@ -73,12 +75,13 @@ class Enforcer:
         self._rebuild = False
         self._own: Sequence[Offender] | None = None
         self._wake = asyncio.Event()
+        self._others_again = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._repair: asyncio.TimerHandle | None = None
         self._others: dict[str, None] = {}
         self._calling = asyncio.Lock()
-        self._limit = _Limit()
+        self._pace = _Pace()
         self.unenforced: dict[Key, str] = {}
         self.refused: set[Key] = set()
         self._retry: asyncio.TimerHandle | None = None
@@ -96,12 +99,12 @@ class Enforcer:
 
     @property
     def embattled(self) -> str | None:
-        """Who changes the wall so often that it is not put right at once any more."""
-        return self._battle if time.monotonic() < self._limit.slow_until else None
+        """Who changes the wall again and again."""
+        return self._battle if time.monotonic() < self._pace.embattled_until else None
 
     async def counters(self, jail: str, timeout: float) -> Mapping[Offender, tuple[int, int]]:
         """Packets and bytes that every ban of the jail has stopped; nothing if the wall is too busy to say."""
-        with contextlib.suppress(TimeoutError, ActionError):
+        with contextlib.suppress(TimeoutError, F2bError):
             async with asyncio.timeout(timeout):
                 await self._calling.acquire()
             try:
@@ -176,21 +179,27 @@ class Enforcer:
         while True:
             await self._awakened()
             self._wake.clear()
+            self._others_again.clear()
             try:
                 await self._work()
-            except ActionError as error:
-                if failures == 0:
+            except (ActionError, ForeignWallError) as error:
+                if failures == 0 and not self.embattled:
                     self._complain(f"{self.name}: {error}; trying again")
                 self.failing = str(error)
+                if failures:  # nobody knows what stands there
+                    bans = self._wall().bans
+                    self.unenforced |= {(ban.jail, ban.offender): "" for ban in bans}
                 self.unenforced.update(dict.fromkeys(self.unenforced, self.failing))
                 delay = BACKOFF[min(failures, len(BACKOFF) - 1)]
                 failures += 1
                 self._rebuild = True
                 self._idle.set()
-                await asyncio.sleep(delay)
+                # When others change the wall again it may be that they give way.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._others_again.wait(), delay)
                 self._wake.set()
             else:
-                if failures:
+                if failures and not self.embattled:
                     self._complain(f"{self.name}: works again, every ban is enforced")
                 failures, self.failing = 0, None
 
@@ -223,10 +232,9 @@ class Enforcer:
         if self._repair is not None:
             return
         known = self.embattled is not None
-        delay = self._limit.delay(loop.time())
-        self._repair = loop.call_later(delay, self._repair_now)
-        if delay > SETTLE and not known:
-            self._battle = f"{who} changes the wall again and again; it is put right once a minute"
+        self._repair = loop.call_later(self._pace.delay(time.monotonic()), self._repair_now)
+        self._battle = f"{who} changes the wall again and again; it is put right each time"
+        if self.embattled and not known:
             self._complain(f"{self.name}: {self._battle}")
 
     def _tell_removed(self, disturbance: Disturbance, who: str) -> bool:
@@ -246,13 +254,21 @@ class Enforcer:
 
     def _repair_now(self) -> None:
         self._repair = None
-        if self._others:
+        if self._others and not self.embattled:
             who = " and ".join(self._others)
             self._complain(
                 f"{self.name}: {who} changed the wall; it is compared with the bans and put right"
             )
         self._others.clear()
+        self._others_again.set()
         self.rebuild()
+
+    def _tell_mended(self) -> None:
+        """Where nothing is heard of others, the comparison has found what they did."""
+        if self._backend.fileno() < 0 and (mended := self._backend.disturbed()):
+            self._complain(
+                f"{self.name}: somebody changed the wall, it was put right: {mended.what}"
+            )
 
     async def _awakened(self) -> None:
         hears = self._backend.fileno() >= 0
@@ -264,7 +280,12 @@ class Enforcer:
     async def _work(self) -> None:
         while True:
             if self._rebuild:
-                await self.start()
+                used = time.process_time()
+                try:
+                    await self.start()
+                finally:
+                    self._pace.spent(time.monotonic(), time.process_time() - used)
+                self._tell_mended()
             elif self._own is not None:
                 own, self._own = self._own, None
                 async with self._calling:
@@ -318,20 +339,23 @@ class Enforcer:
         self._wake.set()
 
 
-class _Limit:
-    """How soon to repair: at once, but not for ever against somebody who keeps on changing the wall."""
+class _Pace:
+    """How soon to repair: at once, but with a seventh of a processor at most, however often others change the wall."""
 
     def __init__(self) -> None:
         self._repairs: list[float] = []
-        self.slow_until = 0.0
+        self._rested = 0.0
+        self.embattled_until = 0.0
 
     def delay(self, now: float) -> float:
         self._repairs = [at for at in self._repairs if now - at < REPAIRS_WITHIN]
         self._repairs.append(now)
-        if len(self._repairs) > REPAIRS or now < self.slow_until:
-            self.slow_until = now + 2 * PAUSE
-            return PAUSE
-        return SETTLE
+        if len(self._repairs) > REPAIRS:
+            self.embattled_until = now + QUIET
+        return max(SETTLE, self._rested - now)
+
+    def spent(self, now: float, used: float) -> None:
+        self._rested = now + min(PAUSE, REST * used)
 
 
 def _key(operation: Operation) -> Key:

@@ -2,7 +2,7 @@
 
 import time
 
-from tests.e2e.outcome import asked, banned, elements
+from tests.e2e.outcome import asked, elements
 from tests.e2e.workload import fail
 from tests.support.daemon import Daemon
 from tests.support.export import Journal
@@ -49,7 +49,7 @@ def left(daemon: Daemon, set_name: str, address: str) -> float:
     return end - time.time()
 
 
-def ban(daemon: Daemon, journal: Journal, address: str = ONE) -> None:
+def ban(daemon: Daemon, journal: Journal, address: str = ONE, *, table: str = "f2b-table") -> None:
     fail(journal, address, 3)
     wait_until(lambda: asked(daemon)["sshd"], "a ban")
-    wait_until(lambda: banned(daemon, SET, address), "a ban in the kernel")
+    wait_until(lambda: (SET, address) in elements(daemon.namespace, table), "a ban in the kernel")

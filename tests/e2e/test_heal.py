@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.outcome import asked, banned, elements
-from tests.e2e.scenes import ONE, SET, THREE, TWO, ban
+from tests.e2e.scenes import MAIL, ONE, SET, THREE, TWO, ban
+from tests.netns.conftest import Lab
+from tests.netns.test_no_gap import leaked
 from tests.support.daemon import Daemon
 from tests.support.export import Journal
 from tests.support.netns import Namespace
@@ -23,6 +26,11 @@ RULESET = """flush ruleset
 table inet filter {
     chain input { type filter hook input priority 0; ct state established accept; tcp dport 22 accept; }
 }
+"""
+ANOTHER = f"""
+flush chain {TABLE} jail-sshd
+delete set {TABLE} addr-set-sshd
+add set {TABLE} addr-set-sshd {{ type ipv6_addr; flags interval; }}
 """
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -40,10 +48,11 @@ def rules(daemon: Daemon) -> list[str]:
         f"delete table {TABLE}",
         f"flush chain {TABLE} f2b-chain",
         f"flush chain {TABLE} jail-sshd\ndelete set {TABLE} addr-set-sshd",
+        ANOTHER,
         f"flush set {TABLE} addr-set-sshd",
         f"delete element {TABLE} addr-set-sshd {{ {ONE} }}",
     ],
-    ids=["flush", "reload", "table", "chain", "set", "elements", "element"],
+    ids=["flush", "reload", "table", "chain", "set", "another set", "elements", "element"],
 )
 def test_the_wall_is_whole_within_a_second(daemon: Daemon, journal: Journal, change: str) -> None:
     daemon.start()
@@ -90,26 +99,118 @@ def test_heal_structure_leaves_a_single_element_out(
         assert rows[ONE]["enforced"]
 
 
-def test_a_loop_that_flushes_costs_little_and_is_named(daemon: Daemon, journal: Journal) -> None:
+def test_a_loop_that_flushes_costs_little_and_is_named(
+    daemon: Daemon, journal: Journal, tmp_path: Path
+) -> None:
+    """The wall is back after each flush: the loop itself looks, 100 ms after it."""
     daemon.start()
     ban(daemon, journal)
     assert daemon.process
-    loop = "while :; do nft flush ruleset; sleep 0.1; done"
+    back = tmp_path / "back"
+    loop = f"""
+        while nft flush ruleset; do
+            sleep 0.1
+            nft get element {TABLE} {SET} '{{ {ONE} }}' >/dev/null 2>&1 && echo yes || echo no
+        done >{back}"""
     flushing = subprocess.Popen(mortal(daemon.namespace.command(["sh", "-c", loop])))
     try:
-        before, began = _cpu(daemon.process.pid), time.monotonic()
+        before, began = cpu(daemon.process.pid), time.monotonic()
         time.sleep(8)
-        share = (_cpu(daemon.process.pid) - before) / (time.monotonic() - began)
-        print(f"\nCPU while somebody flushes every 100 ms: {share:.1%}")
+        share = (cpu(daemon.process.pid) - before) / (time.monotonic() - began)
         assert share < 0.2
         (degraded,) = asked(daemon, "status")["degraded"]
         assert re.fullmatch(
-            r"nftables: nft \(process \d+\) changes the wall again and again; "
-            "it is put right once a minute",
+            r"nftables: nft \(process \d+\) changes the wall again and again; it is put right each time",
             degraded,
         )
     finally:
         end(flushing)
+    seen = back.read_text().split()
+    print(
+        f"\nsomebody flushes every 100 ms: CPU {share:.1%}, back {seen.count('yes')}/{len(seen)}"
+    )
+    assert seen.count("yes") > 0.8 * len(seen), "the machine has other things to do, too"
+    daemon.namespace.run(["nft", "flush", "ruleset"])
+    wait_until(lambda: banned(daemon, SET, ONE), "the wall", 1)
+    said = daemon.log.read_text()
+    assert said.count("changes the wall again and again") == 1
+    assert len(said.splitlines()) < 50
+
+
+def test_what_is_too_much_to_hear_is_a_reason_to_look(daemon: Daemon, journal: Journal) -> None:
+    """A daemon that was held up while the socket for notifications overflowed."""
+    daemon.start()
+    ban(daemon, journal)
+    before = rules(daemon)
+    elements_ = ", ".join(f"10.0.{n // 250}.{n % 250}" for n in range(20_000))
+    storm = f"""
+        add table inet others
+        add set inet others s {{ type ipv4_addr; }}
+        add element inet others s {{ {elements_} }}
+        delete table inet others"""
+    assert daemon.process
+    daemon.process.send_signal(signal.SIGSTOP)
+    for _ in range(10):
+        daemon.namespace.run(["nft", "-f", "-"], stdin=storm)
+    daemon.namespace.run(["nft", "flush", "ruleset"])
+    daemon.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: banned(daemon, SET, ONE), "the wall", 2)
+    assert rules(daemon) == before
+    assert "somebody changed the wall" in daemon.log.read_text()
+
+
+def test_mending_one_jail_opens_no_other(tmp_path: Path, journal: Journal) -> None:
+    """Nothing that one jail keeps out comes through while another is broken and mended."""
+    source, port = "203.0.113.7", 5353
+    with Namespace() as server, Namespace() as strangers:
+        lab = Lab(server, strangers)
+        with Daemon(tmp_path / "f2b", journal.folder, server, jails=THREE + MAIL) as daemon:
+            daemon.cli("ban", "mail", source)
+            daemon.cli("ban", "sshd", ONE)
+            with lab.receiver(port) as receiver, lab.flood(source, port):
+                for change in (
+                    f"flush set {TABLE} {SET}",
+                    f"flush chain {TABLE} jail-sshd",
+                    f"flush chain {TABLE} jail-sshd\ndelete set {TABLE} {SET}",
+                    f"insert rule {TABLE} jail-sshd return",
+                ) * 5:
+                    before = daemon.log.read_text().count("\n")
+                    server.run(["nft", "-f", "-"], stdin=change)
+                    wait_until(
+                        lambda n=before: (
+                            daemon.log.read_text().count("\n") > n  # type: ignore[misc]
+                            or banned(daemon, SET, ONE)
+                        ),
+                        "the mending",
+                    )
+                    time.sleep(0.1)
+                assert leaked(receiver) == 0
+                server.run(["nft", "flush", "ruleset"])
+                wait_until(lambda: banned(daemon, "addr-set-mail", source), "the wall", 1)
+                assert leaked(receiver) > 0, "what the flush itself lets in"
+                time.sleep(0.3)
+                assert leaked(receiver) == 0
+            row = {each["offender"]: each for each in asked(daemon, "status", "mail")["bans"]}
+            assert row[source]["packets"] > 1000
+
+
+def test_interfaces_come_and_go(daemon: Daemon, journal: Journal) -> None:
+    """The host's own addresses are let through as long as they are its own; the bans stay."""
+    daemon.start()
+    ban(daemon, journal)
+
+    def own() -> str:
+        return daemon.namespace.run(["nft", "list", "set", *TABLE.split(), "own-addr"])
+
+    for _ in range(3):
+        daemon.namespace.run(["ip", "link", "add", "wan0", "type", "veth"])
+        daemon.namespace.run(["ip", "address", "add", "192.0.2.77/24", "dev", "wan0"])
+        daemon.namespace.run(["ip", "link", "set", "wan0", "up"])
+        wait_until(lambda: "192.0.2.77" in own(), "the address", 3)
+        daemon.namespace.run(["ip", "link", "delete", "wan0"])
+        wait_until(lambda: "192.0.2.77" not in own(), "its end", 3)
+        assert banned(daemon, SET, ONE)
+    assert asked(daemon, "status")["degraded"] == []
 
 
 def test_two_daemons_in_one_namespace_leave_each_other_alone(
@@ -194,6 +295,6 @@ def test_what_the_kernel_refuses_is_in_plain_sight(daemon: Daemon) -> None:
     assert asked(daemon, "status")["degraded"] == []
 
 
-def _cpu(pid: int) -> float:
+def cpu(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS

@@ -3,13 +3,15 @@
 import fcntl
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
 
-from tests.e2e.scenes import ONE, SIX, THREE, TWO
+from tests.e2e.scenes import MAIL, ONE, SIX, THREE, TWO, mail
 from tests.e2e.workload import fail
 from tests.support.daemon import Daemon
 from tests.support.export import Journal
@@ -57,6 +59,89 @@ def test_a_lock_that_another_keeps_is_told_and_outlived(
     wait_until(lambda: f"-s {TWO}/32 -j DROP" in rules(server), "the ban", 20)
     wait_until(lambda: not status(confined)["degraded"], "works again")
     assert "works again, every ban is enforced" in confined.log.read_text()
+
+
+@pytest.mark.slow
+def test_half_a_minute_without_the_lock_delays_nothing_else(
+    confined: Daemon, server: Namespace, journal: Journal, tmp_path: Path
+) -> None:
+    confined.stop()
+    note = tmp_path / "note"
+    (confined.config / "action.d").mkdir(exist_ok=True)
+    (confined.config / "action.d/note.conf").write_text(
+        "[Definition]\nactionban = echo <ip> >> <file>\n"
+    )
+    noting = f"{MAIL}action = %(action_)s\n  note[file={note}]\n"
+    confined.jails.write_text(THREE + noting)
+    confined.start(environment={"XTABLES_LOCKFILE": str(tmp_path / "lock")})
+    times, degraded = [], ""
+    with (tmp_path / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        until = time.monotonic() + 30
+        fail(journal, ONE, 3)
+        mail(journal, TWO, 2)
+        wait_until(lambda: note.exists() and note.read_text() == f"{TWO}\n", "the command", 5)
+        while time.monotonic() < until:
+            began = time.monotonic()
+            degraded = str(status(confined)["degraded"])
+            times.append(time.monotonic() - began)
+            time.sleep(0.5)
+        assert "holding the xtables lock" in degraded
+        fail(journal, SIX, 3)
+        (row,) = json.loads(confined.cli("status", "mail", "--json").stdout)["bans"]
+        assert "holding the xtables lock" in row["why"]
+        assert f"-s {ONE}/32" not in rules(server)
+    assert max(times) < 5, "who waits for the tool waits five seconds"
+    assert median(times) < 1
+    for address in (f"{ONE}/32", f"{TWO}/32", "2001:db8:7::/64"):
+        wait_until(lambda a=address: f"-s {a} -j DROP" in rules(server), "the bans", 35)  # type: ignore[misc]
+    wait_until(lambda: not status(confined)["degraded"], "works again")
+
+
+def test_what_others_changed_is_told(confined: Daemon, server: Namespace) -> None:
+    confined.cli("ban", "custom", TWO)
+    lost = "*raw\n-F f2b-jail-custom\n-D PREROUTING -j f2b-chain\nCOMMIT\n"
+    server.run(["iptables-legacy-restore", "--noflush"], stdin=lost)
+    confined.cli("reload")
+    wait_until(lambda: f"-s {TWO}/32 -j DROP" in rules(server), "the ban")
+    wait_until(
+        lambda: (
+            "somebody changed the wall, it was put right: chain f2b-jail-custom in raw (IPv4), "
+            "the jump from PREROUTING in raw (IPv4)" in confined.log.read_text()
+        ),
+        "the word",
+    )
+
+
+def test_no_ipv6_in_the_kernel_is_noticed(
+    confined: Daemon, server: Namespace, journal: Journal
+) -> None:
+    confined.stop()
+    server.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"])
+    confined.module = "tests.support.without_ipv6"
+    confined.start()
+    assert status(confined)["backend"] == "iptables-legacy, and the kernel has no IPv6"
+    fail(journal, ONE, 3)
+    fail(journal, SIX, 3)
+    wait_until(lambda: f"-s {ONE}/32 -j DROP" in rules(server), "a ban")
+    confined.cli("ban", SIX)
+    assert status(confined)["degraded"] == []
+    assert "2001:db8:7:" not in rules(server)
+
+
+def test_ipv6_that_is_only_switched_off_is_guarded_too(
+    confined: Daemon, server: Namespace
+) -> None:
+    """It can be switched on at any time."""
+    server.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"])
+    for module in ("tests.support.seccomp", "f2b"):
+        confined.stop()
+        confined.module = module
+        confined.start()
+        confined.cli("ban", "custom", SIX)
+        assert status(confined)["degraded"] == []
+        ruleset = rules(server) + server.run(["nft", "list", "ruleset"])
+        assert "2001:db8:7:" in ruleset
 
 
 def test_bans_end_where_the_kernel_knows_no_time(

@@ -12,6 +12,7 @@ from f2b.addresses import parse
 from f2b.config.settings import Blocktype
 from tests.netns.conftest import SERVER, TABLE, Lab
 from tests.netns.values import NOW, ban, jail, put
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.root
 
@@ -109,7 +110,7 @@ def test_change_of_hook_and_takeover_leak_nothing(lab: Lab) -> None:
             time.sleep(0.01)
         same = lab.wall("39", "prerouting")
         same.start([jail()], [], [ban("203.0.113.7")], NOW)
-        assert stopped(same) > 0
+        wait_until(lambda: stopped(same) > 0, "the flood")
         assert leaked(receiver) == 0
     for wall in [*walls, same]:
         wall.close()

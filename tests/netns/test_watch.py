@@ -1,6 +1,7 @@
 """What the backend hears of others, and of itself."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from f2b.actions.base import Disturbance
 from f2b.actions.nftables import Nftables
 from f2b.addresses import parse
 from tests.netns.conftest import TABLE, Lab
-from tests.netns.values import NOW, jail, put, remove
+from tests.netns.values import NOW, ban, jail, put, remove
 
 pytestmark = pytest.mark.root
 
@@ -76,6 +77,28 @@ def test_every_change_by_others_is_heard_once_and_mended(
         not in lab.nft("list", "chain", "inet", TABLE, "f2b-chain").split("policy accept;")[1]
     )
     assert not lab.gets_through("203.0.113.1")
+
+
+def test_a_long_restore_is_not_heard_but_what_others_do_meanwhile_is_found(
+    lab: Lab, started: Nftables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is heard of our own elements, which would fill the socket."""
+    bans = [ban(f"10.0.{n >> 8}.{n & 255}") for n in range(3000)]
+    write = started._write
+    turns: list[str] = []
+
+    def disturbed(*arguments: Any) -> Any:
+        written = write(*arguments)
+        turns.append(lab.nft("flush", "set", "inet", TABLE, "addr-set-sshd") if not turns else "")
+        return written
+
+    monkeypatch.setattr(started, "_write", disturbed)
+    started.start([jail()], [], bans, NOW)
+    assert len(turns) > 4, "it looks again"
+    assert len(lab.elements("addr-set-sshd")) == 3000
+    assert not started.disturbed()
+    lab.nft("flush", "set", "inet", TABLE, "addr-set-sshd")
+    assert any(started.disturbed() for _ in range(10)), "heard again"
 
 
 def test_overflow_of_the_socket_is_a_reason_to_look(lab: Lab, started: Nftables) -> None:

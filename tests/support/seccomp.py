@@ -12,22 +12,37 @@ from f2b import __main__
 
 _NO_NEW_PRIVS, _SECCOMP, _FILTER = 38, 22, 2
 _SOCKET = 41  # of x86-64
-_AF_NETLINK, _NETLINK_NETFILTER = 16, 12
+_AF_INET6, _AF_NETLINK, _NETLINK_NETFILTER = 10, 16, 12
+_LOAD, _EQUAL, _GIVE, _ALLOW = 0x20, 0x15, 0x06, 0x7FFF0000
 
 
 def refuse_netfilter(error: int) -> None:
     """Make socket(AF_NETLINK, ..., NETLINK_NETFILTER) fail with that number, here and in all children."""
-    load, equal, give, allow = 0x20, 0x15, 0x06, 0x7FFF0000
-    code = [
-        (load, 0, 0, 0),
-        (equal, 0, 5, _SOCKET),
-        (load, 0, 0, 16),
-        (equal, 0, 3, _AF_NETLINK),
-        (load, 0, 0, 32),
-        (equal, 0, 1, _NETLINK_NETFILTER),
-        (give, 0, 0, 0x50000 | error),
-        (give, 0, 0, allow),
-    ]
+    _install(
+        (_LOAD, 0, 0, 0),
+        (_EQUAL, 0, 5, _SOCKET),
+        (_LOAD, 0, 0, 16),
+        (_EQUAL, 0, 3, _AF_NETLINK),
+        (_LOAD, 0, 0, 32),
+        (_EQUAL, 0, 1, _NETLINK_NETFILTER),
+        (_GIVE, 0, 0, 0x50000 | error),
+        (_GIVE, 0, 0, _ALLOW),
+    )
+
+
+def refuse_inet6() -> None:
+    """Make socket(AF_INET6, ...) fail as where the kernel has no IPv6, here and in all children."""
+    _install(
+        (_LOAD, 0, 0, 0),
+        (_EQUAL, 0, 3, _SOCKET),
+        (_LOAD, 0, 0, 16),
+        (_EQUAL, 0, 1, _AF_INET6),
+        (_GIVE, 0, 0, 0x50000 | errno.EAFNOSUPPORT),
+        (_GIVE, 0, 0, _ALLOW),
+    )
+
+
+def _install(*code: tuple[int, int, int, int]) -> None:
     filled = b"".join(struct.pack("=HBBI", *line) for line in code)
     buffer = ctypes.create_string_buffer(filled)
     program = struct.pack("@HP", len(code), ctypes.addressof(buffer))

@@ -37,7 +37,12 @@ def test_what_others_break_is_mended(lab: LegacyLab, wall: Wall, kind: str) -> N
         # What we believe to be there is not: the enforcer starts the wall again.
         with pytest.raises(ActionError, match="-D f2b-jail-sshd"):
             wall.apply([remove("203.0.113.7")], NOW)
+    assert wall.disturbed() is None
     wall.start(jails, [], bans, NOW)
+    what = wall.disturbed().what
+    assert what == "chain f2b-jail-sshd in raw (IPv4), the jump from PREROUTING in raw (IPv4)"
+    wall.start(jails, [], bans, NOW)
+    assert wall.disturbed() is None
     assert sorted(lab.ours()) == sorted(before)
     assert lab.rules("PREROUTING") == ["-j f2b-chain", "-s 192.0.2.1/32 -j DROP"]
 
@@ -50,8 +55,14 @@ def test_a_destroyed_set_is_made_anew(lab: LegacyLab) -> None:
         with pytest.raises(ActionError) as gone:
             wall.apply([put("203.0.113.8")], NOW)
         assert gone.value.retry
-        wall.start([jail()], [], [ban("203.0.113.7"), ban("203.0.113.8")], NOW)
+        earlier = ban("203.0.113.7", start=NOW - 9)
+        wall.start([jail()], [], [earlier, ban("203.0.113.8")], NOW + 5)
         assert not lab.gets_through("203.0.113.8")
+        what = "chain f2b-jail-sshd in raw (IPv4), 1 missing in set f2b4-sshd"
+        assert wall.disturbed().what == what
+        lab.server.run(["ipset", "flush", "f2b4-sshd"])
+        wall.start([jail()], [], [earlier, ban("203.0.113.8")], NOW + 9)
+        assert wall.disturbed().what == "2 missing in set f2b4-sshd"
 
 
 def test_a_set_of_another_kind_is_told_and_outlived(lab: LegacyLab) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from f2b.addresses import parse
 from f2b.daemon import enforcer as module
-from f2b.errors import ActionError, NotPermittedError
+from f2b.errors import ActionError, ForeignWallError, NotPermittedError
 from f2b.model import Ban, Banned, Forgiven
 from tests.unit.daemon.wall import World, at_work, until
 
@@ -269,6 +269,26 @@ def test_what_the_backend_may_not_do_ends_the_daemon() -> None:
 
     with pytest.raises(NotPermittedError):
         asyncio.run(asyncio.wait_for(body(), 5))
+
+
+def test_a_wall_that_somebody_else_has_taken_over_is_tried_again_when_he_moves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "BACKOFF", (0.001, 60.0))
+    monkeypatch.setattr(module, "SETTLE", 0.001)
+
+    async def body(world: World) -> None:
+        world.enforcer.watch(asyncio.get_running_loop())
+        world.ban(A)
+        await world.settled()
+        world.kernel.failures = [ForeignWallError("it is mine")] * 2
+        world.enforcer.rebuild()
+        await until(lambda: world.enforcer.unenforced == {("sshd", A): "it is mine"})
+        assert world.enforcer.failing == "it is mine"
+        world.kernel.disturb()
+        await until(lambda: world.enforcer.failing is None)
+
+    assert at_work(body).enforcer.unenforced == {}
 
 
 def test_at_start_what_the_backend_raises_is_raised() -> None:

@@ -39,24 +39,29 @@ def test_a_ruleset_that_is_loaded_in_many_changes_is_one_repair() -> None:
     assert at_work(body).kernel.calls == ["start", "close"]
 
 
-def test_repairs_slow_down_against_somebody_who_goes_on() -> None:
-    limit = module._Limit()
-    delays = [limit.delay(100.0 + number) for number in range(7)]
-    assert delays == [module.SETTLE] * module.REPAIRS + [module.PAUSE] * 2
+def test_cheap_repairs_are_made_each_time() -> None:
+    pace = module._Pace()
+    for number in range(50):
+        assert pace.delay(100 + number / 10) == module.SETTLE
+        pace.spent(100 + number / 10, 0.005)
+    assert pace.embattled_until > 200
 
 
-def test_repairs_stay_slow_until_it_has_been_quiet_for_a_while() -> None:
-    limit = module._Limit()
-    storm = [limit.delay(100.0 + number) for number in range(6)]
-    later = [limit.delay(105 + number * module.PAUSE) for number in (1, 2, 3, 6)]
-    assert (storm[-1], later) == (module.PAUSE, [module.PAUSE] * 3 + [module.SETTLE])
+def test_dear_repairs_rest_in_proportion() -> None:
+    pace = module._Pace()
+    pace.spent(100.0, 1.0)
+    assert pace.delay(101.0) == module.REST - 1
+    pace.spent(108.0, 1000.0)
+    assert pace.delay(108.0) == module.PAUSE
+    assert pace.delay(300.0) == module.SETTLE
 
 
-def test_after_a_while_repairs_are_quick_again() -> None:
-    limit = module._Limit()
+def test_few_repairs_are_no_battle() -> None:
+    pace = module._Pace()
     for number in range(module.REPAIRS):
-        limit.delay(100.0 + number)
-    assert limit.delay(100 + module.REPAIRS_WITHIN) == module.SETTLE
+        pace.delay(100.0 + number)
+    pace.delay(100 + module.REPAIRS_WITHIN)
+    assert not pace.embattled_until
 
 
 def test_a_ban_taken_out_by_hand_is_put_back_with_a_hint() -> None:
@@ -123,7 +128,7 @@ def test_who_goes_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         await until(lambda: world.enforcer.embattled is not None)
 
     world = at_work(body)
-    again = "nft (process 7) changes the wall again and again; it is put right once a minute"
+    again = "nft (process 7) changes the wall again and again; it is put right each time"
     assert world.said[-1] == f"kernel: {again}"
     assert world.enforcer.embattled == again
 
