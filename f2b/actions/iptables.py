@@ -12,15 +12,19 @@ from pathlib import Path
 from f2b.actions import rules
 from f2b.actions.base import JailWall, Operation, Put, Refused
 from f2b.actions.ipset import LONGEST, Sets
-from f2b.actions.rules import Chains, Naming
+from f2b.actions.rules import Chains, Naming, Stand
 from f2b.actions.xtables import Tools
 from f2b.addresses import Family, Offender
-from f2b.errors import ForeignWallError
+from f2b.errors import ActionError, ForeignWallError
 from f2b.model import Ban
 
-_HOOKS = {"raw": ("PREROUTING",), "filter": ("INPUT", "FORWARD")}
+_HOOKS = {"raw": ("PREROUTING",), "mangle": ("PREROUTING",), "filter": ("INPUT", "FORWARD")}
 _INET6 = Path("/proc/net/if_inet6")
 _TABLES_IN_USE = tuple(map(Path, ("/proc/net/ip_tables_names", "/proc/net/ip6_tables_names")))
+_EARLIEST = {
+    "mangle": "no table raw: banned packets pass connection tracking first",
+    "": "no tables raw and mangle: banned packets pass address translation first",
+}
 _UNKNOWN = 3600.0  # what is left of a ban that only a rule remembers
 _TOLERANCE = 2.0  # of whole seconds, rounded up
 _MANY = 100  # removals by which writing a chain anew is cheaper than finding each rule
@@ -29,16 +33,28 @@ Bans = dict[Offender, Ban]
 
 
 class Iptables:
-    """Bans in iptables' tables raw and filter, in the network namespace of the thread that calls."""
+    """Bans in iptables' tables raw and filter, in the network namespace of the thread that calls.
+
+    The first of the tables `early` that the kernel has takes raw's place; filter has to be there.
+    """
 
     def __init__(
-        self, table: str, hook: str, instance: str, *, sets: bool, takeover: bool = False
+        self,
+        table: str,
+        hook: str,
+        instance: str,
+        *,
+        sets: bool,
+        takeover: bool = False,
+        early: Sequence[str] = rules.EARLY,
     ) -> None:
         self._naming = Naming.of(table, instance)
         self._hook = hook
         self._takeover = takeover
         self._tools = {family: Tools(family) for family in _families()}
         self._sets = Sets() if sets else None
+        self._tables = early
+        self._early: dict[Family, str] = {}
         self._jails: Sequence[JailWall] = ()
         self._walls: dict[str, JailWall] = {}
         self._own: Sequence[Offender] = ()
@@ -62,6 +78,10 @@ class Iptables:
                 refused.append(_stranger(Put(ban)))
             elif ban.lasts(now):
                 wanted[ban.offender.family][ban.jail][ban.offender] = ban
+        if any(self._stand(wall, Family.INET).table == rules.EARLY[0] for wall in jails):
+            self._early = {
+                family: _first(tools, self._tables) for family, tools in self._tools.items()
+            }
         for family in self._tools:
             self._held[family] = {name: set(held) for name, held in wanted[family].items()}
             standing = self._read(family)
@@ -118,11 +138,10 @@ class Iptables:
 
     @property
     def losses(self) -> Sequence[str]:
-        return (
-            []
-            if self._sets
-            else ["no ip_set: every ban is a rule, and without the daemon none ends"]
-        )
+        told = {_EARLIEST[early] for early in self._early.values() if early != rules.EARLY[0]}
+        if self._sets is None:
+            told.add("no ip_set: every ban is a rule, and without the daemon none ends")
+        return sorted(told)
 
     def counters(self, jail: str) -> dict[Offender, tuple[int, int]]:
         """Packets and bytes that each ban of the jail has stopped."""
@@ -160,6 +179,9 @@ class Iptables:
 
     # --- rules ----------------------------------------------------------------------------------
 
+    def _stand(self, wall: JailWall, family: Family) -> Stand:
+        return rules.stand(self._hook, wall.settings, self._early.get(family, rules.EARLY[0]))
+
     def _read(self, family: Family) -> dict[str, Chains]:
         standing = rules.read(self._tools[family].save())
         for table, chains in standing.items():
@@ -170,11 +192,10 @@ class Iptables:
         return standing
 
     def _restore(self, family: Family, standing: dict[str, Chains]) -> None:
-        wanted = rules.structure(self._naming, self._hook, family, self._jails, self._own)
+        early = self._early.get(family, rules.EARLY[0])
+        wanted = rules.structure(self._naming, self._hook, family, self._jails, self._own, early)
         for wall in self._jails:
-            chain = wanted[rules.stand(self._hook, wall.settings).table][
-                self._naming.jail(wall.name)
-            ]
+            chain = wanted[self._stand(wall, family).table][self._naming.jail(wall.name)]
             if self._sets is not None:
                 name = self._naming.set(wall.name, family)
                 chain.append(rules.look_up(self._naming, name, wall.settings, family))
@@ -186,9 +207,7 @@ class Iptables:
     def _write(
         self, family: Family, standing: Mapping[str, Chains], wanted: Mapping[str, Chains]
     ) -> None:
-        leading = {
-            hook for wall in self._jails for hook in rules.stand(self._hook, wall.settings).hooks
-        }
+        leading = {hook for wall in self._jails for hook in self._stand(wall, family).hooks}
         lines: list[str] = []
         for table, hooks in _HOOKS.items():
             leads = {hook: table in wanted and hook in leading for hook in hooks}
@@ -213,7 +232,7 @@ class Iptables:
                 removed = held[name].intersection(gone.get((family, name), ()))
                 held[name] = (held[name] | added) - removed
                 anew = anew or len(removed) > _MANY
-                tables[rules.stand(self._hook, settings).table] += [
+                tables[self._stand(wall, family).table] += [
                     *(
                         f"-D {chain} {rules.ban(self._naming, offender, settings)}"
                         for offender in removed
@@ -309,6 +328,19 @@ def in_use() -> bool:
         return any(names.exists() and names.read_text() for names in _TABLES_IN_USE)
     except OSError:
         return False
+
+
+def _first(tools: Tools, tables: Sequence[str]) -> str:
+    """The first of them that the kernel has; asking makes it load the module."""
+    for table in tables:
+        try:
+            tools.save(table)
+        except ActionError as error:
+            if "Table does not exist" not in error.message:
+                raise
+        else:
+            return table
+    return ""
 
 
 def _families() -> list[Family]:
