@@ -27,13 +27,14 @@ from f2b.actions.netlink import (
     text,
 )
 from f2b.actions.nft import Element, Kind, Table
-from f2b.actions.standing import MARK, foreign, read_mark, read_standing
+from f2b.actions.standing import MARK, foreign, read_mark, read_standing, unbuilt
 from f2b.actions.watch import Watch
 from f2b.addresses import Offender
 from f2b.errors import ActionError
 from f2b.model import Ban
 
 _OPERATIONS = 1000  # a transaction; more are slower, make others wait and burst an attribute
+_COUNTED = 500  # elements with their counters in a message: an attribute holds 65,535 bytes
 _TOLERANCE = 1.0
 
 T = TypeVar("T")
@@ -85,9 +86,11 @@ class Nftables:
         self._own = own
         self._places = set(wanted)
         refused = strangers
-        for part in _sliced(self._differences(wanted, now)):
-            refused += self._write(part, now)
-            failpoint.reach("during-restore")
+        missing, other = self._differences(wanted, now)
+        for operations, fresh in ((missing, True), (other, False)):
+            for part in _sliced(operations):
+                refused += self._write(part, now, fresh=fresh)
+                failpoint.reach("during-restore")
         return refused
 
     @property
@@ -210,47 +213,56 @@ class Nftables:
         try:
             self._kernel.commit(messages)
         except KernelError as refusal:
-            raise _unbuilt(self._name, messages, refusal) from refusal
+            raise unbuilt(self._name, messages, refusal) from refusal
         self._takeover = False
 
     def _differences(
         self, wanted: Mapping[Place, Mapping[bytes, Ban]], now: float
-    ) -> list[Operation]:
-        """What to write: the latest bans first, whose offenders are likely still there."""
+    ) -> tuple[Sequence[Operation], Sequence[Operation]]:
+        """What to add, the latest bans first, whose offenders are likely still there; what to change or remove."""
         missing: list[Ban] = []
-        surplus: list[Operation] = []
+        other: list[Operation] = []
         for place, bans in wanted.items():
             # Not a second table of a hundred thousand elements: what is right is struck out of `bans`.
             left: dict[bytes, Ban | None] = dict(bans)
             for element in self._dump(place):
                 key = element.key
                 if key not in left:
-                    surplus.append(Remove(place.jail, self._offender(place, key)))
-                elif (ban := left[key]) and not self._differs(element.left, ban, now):
+                    other.append(Remove(place.jail, self._offender(place, key)))
+                elif ban := left[key]:
+                    if self._differs(element.left, ban, now):
+                        other.append(Put(ban))
                     left[key] = None  # a dump may tell an element twice
             missing += [ban for ban in left.values() if ban]
         missing.sort(key=lambda ban: ban.start, reverse=True)
-        return [*map(Put, missing), *surplus]
+        return [*map(Put, missing)], other
 
-    def _write(self, operations: Sequence[Operation], now: float) -> list[Refused]:
-        """Write them in one transaction, without those that the kernel refuses."""
-        if not self._send([operations], now):
+    def _write(
+        self, operations: Sequence[Operation], now: float, *, fresh: bool = False
+    ) -> list[Refused]:
+        """Write them in one transaction, without those that the kernel refuses.
+
+        `fresh` are bans that the kernel does not hold.
+        """
+        if not self._send([operations], now, fresh=fresh):
             return []
         # Of every message only the first bad element is named: so now each has its own message.
         # Halving would be slow, because the kernel takes 15 ms to undo a transaction.
-        bad = self._send([[operation] for operation in operations], now)
+        bad = self._send([[operation] for operation in operations], now, fresh=fresh)
         good = [operation for at, operation in enumerate(operations) if at not in bad]
-        if bad and self._send([good], now):
+        if bad and self._send([good], now, fresh=fresh):
             raise ActionError("nf_tables does not say what it refuses", retry=True)
         return [Refused(operations[at], why) for at, why in bad.items()]
 
-    def _send(self, groups: Sequence[Sequence[Operation]], now: float) -> dict[int, str]:
+    def _send(
+        self, groups: Sequence[Sequence[Operation]], now: float, *, fresh: bool
+    ) -> dict[int, str]:
         """Send one transaction. Names the groups that the kernel refuses; then nothing is written."""
         messages: list[Message] = []
         owners: list[int] = []
         places = set(self._places)
         for number, group in enumerate(groups):
-            messages += self._messages(group, places, now)
+            messages += self._messages(group, places, now, fresh=fresh)
             owners += [number] * (len(messages) - len(owners))
         if not messages:
             return {}
@@ -276,7 +288,7 @@ class Nftables:
         return {}
 
     def _messages(
-        self, operations: Sequence[Operation], places: set[Place], now: float
+        self, operations: Sequence[Operation], places: set[Place], now: float, *, fresh: bool
     ) -> list[Message]:
         """Say the operations, and make the sets of places that have none yet."""
         puts: dict[Place, list[Ban]] = defaultdict(list)
@@ -295,6 +307,10 @@ class Nftables:
             messages += layout.ban_rules(self._table, settings, place, self._form)
         places.update(puts)
         for place in keys.keys() & places:
+            if fresh:
+                elements = self._elements(place, puts.get(place, ()), now)
+                messages.append(self._table.add(place.set_name, elements))
+                continue
             messages += self._replacing(place, keys[place], puts.get(place, ()), now)
         return messages
 
@@ -307,13 +323,13 @@ class Nftables:
         timeout of an element that is there: it is deleted and added, with what it has counted.
         """
         name = place.set_name
-        elements = self._elements(place, bans, now) if bans else b""
+        adding = [self._elements(place, bans, now)] if bans else []
         if not self._form.timeouts or self._form.update:
             staying = {ban.offender.packed for ban in bans}
             keys = [key for key in keys if key not in staying]
         elif self._form.counters and bans:
-            elements = self._counting_on(place, bans, now)
-        messages = [self._table.add(name, elements)] if bans else []
+            adding = self._counting_on(place, bans, now)
+        messages = [self._table.add(name, elements) for elements in adding]
         if keys:
             plain = nft.plain_elements(place.family, keys)
             messages = [self._table.add(name, plain), self._table.remove(name, plain), *messages]
@@ -324,7 +340,7 @@ class Nftables:
             return nft.timed_elements(place.family, _timeouts(bans, now))
         return nft.plain_elements(place.family, [ban.offender.packed for ban in bans])
 
-    def _counting_on(self, place: Place, bans: Iterable[Ban], now: float) -> bytes:
+    def _counting_on(self, place: Place, bans: Iterable[Ban], now: float) -> list[bytes]:
         """Ask element by element what was counted: of those that are missing there is no answer."""
         packed = []
         for key, timeout in _timeouts(bans, now):
@@ -334,7 +350,7 @@ class Nftables:
                 for element in self._ask(place, nft.only(only)):
                     counter = element.counter
             packed.append(nft.counted_element(key, timeout, counter))
-        return b"".join(packed)
+        return [b"".join(part) for part in _sliced(packed, _COUNTED)]
 
     def _kinds(self, places: Iterable[Place]) -> dict[str, nft.SetKind]:
         return {place.set_name: place.kind(self._form) for place in places}
@@ -358,19 +374,6 @@ class Nftables:
             yield from nft.read_elements(body)
 
 
-def _unbuilt(table: str, messages: Sequence[Message], refusal: KernelError) -> ActionError:
-    where = Kind(messages[refusal.index].kind).name if refusal.index >= 0 else "the transaction"
-    # All that a rule names is made in the same transaction: it misses a part of the kernel.
-    lacking = where == Kind.NEWRULE.name and refusal.code == errno.ENOENT
-    return ActionError(
-        f"cannot build the table {table}: {refusal.message} ({where})",
-        hint="does the kernel have NFT_REJECT, and inet tables?"
-        if not refusal.retry or lacking
-        else "",
-        retry=refusal.retry and not lacking,
-    )
-
-
 def stranger(put: Put) -> Refused:
     return Refused(put, f"the wall has no jail {put.ban.jail}")
 
@@ -386,6 +389,6 @@ def _timeouts(bans: Iterable[Ban], now: float) -> list[tuple[bytes, int]]:
     ]
 
 
-def _sliced(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for at in range(0, len(items), _OPERATIONS):
-        yield items[at : at + _OPERATIONS]
+def _sliced(items: Sequence[T], size: int = _OPERATIONS) -> Iterator[Sequence[T]]:
+    for at in range(0, len(items), size):
+        yield items[at : at + size]

@@ -1,12 +1,21 @@
-"""What stands under our table's name, and whose it is."""
+"""What stands under our table's name, and whose it is; why none of ours can stand."""
 
 import errno
+from collections.abc import Sequence
 
 from f2b.actions import layout, nft
 from f2b.actions.layout import Standing
-from f2b.actions.netlink import DUMP, KernelError, Netfilter, attributes, no_nf_tables, text
+from f2b.actions.netlink import (
+    DUMP,
+    KernelError,
+    Message,
+    Netfilter,
+    attributes,
+    no_nf_tables,
+    text,
+)
 from f2b.actions.nft import Kind, Table
-from f2b.errors import ForeignWallError
+from f2b.errors import ActionError, ForeignWallError
 
 MARK = "f2b "  # and the instance; `nft list` prints it as the comment of the table
 
@@ -67,4 +76,17 @@ def foreign(table: str, mark: str) -> ForeignWallError:
         f"the nftables table inet {table} {whose}",
         hint="stop its owner and start once with `f2b run --takeover`, "
         "or set another name with `table =` in f2b.conf",
+    )
+
+
+def unbuilt(table: str, messages: Sequence[Message], refusal: KernelError) -> ActionError:
+    where = Kind(messages[refusal.index].kind).name if refusal.index >= 0 else "the transaction"
+    # All that a rule names is made in the same transaction: it misses a part of the kernel.
+    lacking = where == Kind.NEWRULE.name and refusal.code == errno.ENOENT
+    return ActionError(
+        f"cannot build the table {table}: {refusal.message} ({where})",
+        hint="does the kernel have NFT_REJECT, and inet tables?"
+        if not refusal.retry or lacking
+        else "",
+        retry=refusal.retry and not lacking,
     )
