@@ -2,13 +2,18 @@
 
 import platform
 import socket
+from collections.abc import Sequence
 
 import pytest
 
-from f2b.actions.abilities import Form
+from f2b.actions.abilities import Form, probe
+from f2b.actions.layout import HOOKS
+from f2b.actions.netlink import Message, Netfilter, attribute, attributes
+from f2b.actions.nft import Kind
 from f2b.actions.nftables import Nftables
 from f2b.addresses import parse
 from f2b.config.settings import Blocktype
+from f2b.errors import ActionError
 from tests.netns.conftest import SERVER, SERVER6, TABLE, Lab
 from tests.netns.values import NOW, ban, jail, put, remove
 
@@ -37,6 +42,29 @@ def test_this_kernel_is_asked_and_nothing_stays(lab: Lab, wall: Nftables) -> Non
     lost = [] if UPDATES else ["no new timeouts for elements"]
     assert [loss.partition(":")[0] for loss in wall.losses] == lost
     assert lab.nft("list", "tables") == f"table inet {TABLE}\n"
+
+
+class Forgetful(Netfilter):
+    """A kernel that knows no comments of tables overlooks them."""
+
+    def commit(self, messages: Sequence[Message]) -> None:
+        without = [
+            each._replace(body=attribute(1, dict(attributes(each.body))[1]))
+            if each.kind == Kind.NEWTABLE
+            else each
+            for each in messages
+        ]
+        super().commit(without)
+
+
+def test_a_kernel_that_forgets_whose_a_table_is_gets_none(lab: Lab) -> None:
+    with lab.server.inside():
+        kernel = Forgetful()
+    with pytest.raises(ActionError, match="forgets whose a table is") as refused:
+        probe(kernel, HOOKS["prerouting"])
+    assert not refused.value.retry
+    assert lab.nft("list", "tables") == ""
+    kernel.close()
 
 
 def test_without_timeouts_what_is_over_is_lifted_by_the_daemon(lab: Lab) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from f2b.actions.iptables import Iptables
 from f2b.actions.rules import EARLY
@@ -42,7 +43,8 @@ class LegacyLab(Lab):
             for table in ("raw", "mangle", "filter", "nat"):
                 text = f"*{table}\nCOMMIT\n"
                 self.server.run([tool.replace("save", "restore"), "-w", "5"], stdin=text)
-        self.server.run(["ipset", "destroy"])
+        if Path("/sys/module/ip_set").exists():
+            self.server.run(["ipset", "destroy"])
 
     @contextmanager
     def legacy(
