@@ -1,5 +1,6 @@
 """What a kernel may lack, what is done without it, and what is lost: the rows of f2b-actions(7)."""
 
+import errno
 import platform
 import socket
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ import pytest
 
 from f2b.actions.abilities import Form, probe
 from f2b.actions.layout import HOOKS
-from f2b.actions.netlink import Message, Netfilter, attribute, attributes
+from f2b.actions.netlink import KernelError, Message, Netfilter, attribute, attributes
 from f2b.actions.nft import Kind
 from f2b.actions.nftables import Nftables
 from f2b.addresses import parse
@@ -63,6 +64,24 @@ def test_a_kernel_that_forgets_whose_a_table_is_gets_none(lab: Lab) -> None:
     with pytest.raises(ActionError, match="forgets whose a table is") as refused:
         probe(kernel, HOOKS["prerouting"])
     assert not refused.value.retry
+    assert lab.nft("list", "tables") == ""
+    kernel.close()
+
+
+class Countless(Netfilter):
+    """A kernel built without nft_counter."""
+
+    def commit(self, messages: Sequence[Message]) -> None:
+        for at, each in enumerate(messages):
+            if each.kind == Kind.NEWSET and 17 in dict(attributes(each.body)):
+                raise KernelError({at: errno.ENOENT})
+        super().commit(messages)
+
+
+def test_a_kernel_that_cannot_count_still_has_nftables(lab: Lab) -> None:
+    with lab.server.inside():
+        kernel = Countless()
+    assert probe(kernel, HOOKS["prerouting"]) == Form(counters=False, update=UPDATES)
     assert lab.nft("list", "tables") == ""
     kernel.close()
 
