@@ -23,7 +23,7 @@ SHELL = /bin/sh
 .SHELLFLAGS = -euc
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check check-kernel bench wheels install uninstall clean
+.PHONY: help setup demo test check check-kernel check-kernels bench wheels install uninstall clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 16
@@ -41,6 +41,11 @@ check: setup  ## linters, types, import contracts, and the tests that need no ro
 
 check-kernel: root setup  ## the tests that need the kernel: network namespaces, the real daemon (root)
 	@$(PYTEST) --ignore=tests/bench -m root
+
+check-kernels: root setup  ## the firewall in kernels that do not run here, in qemu; prints README's table (root, an hour)
+	@[ -x /usr/bin/qemu-system-x86_64 ] && [ -x /usr/sbin/depmod ] ||
+	    apt-get -qq install --no-install-recommends qemu-system-x86 kmod
+	.venv/bin/python -m tests.kernels.check
 
 bench: root setup  ## measure: each bench prints its numbers and has a floor (root)
 	@$(PYTEST) -s tests/bench/bench_*.py

@@ -3,14 +3,17 @@
 f2b-actions(7) has the same as a table.
 """
 
+import errno
 from collections.abc import Callable
 from typing import NamedTuple
 
 from f2b.actions import nft
-from f2b.actions.netlink import KernelError, Message, Netfilter, text
+from f2b.actions.netlink import KernelError, Message, Netfilter, attributes, text
 from f2b.actions.nft import Hook, Kind, SetFlag, Table
 from f2b.addresses import Family
+from f2b.errors import ActionError
 
+_COMMENT = "f2b probe"
 _HOUR = 3_600_000
 _KEY = bytes((192, 0, 2, 1))
 
@@ -46,7 +49,11 @@ _LOSSES = {
 def probe(kernel: Netfilter, hook: Hook) -> Form:
     """Raises what the kernel says of a bare table and chain: without these there is no wall at all."""
     table = Table(f"f2b-probe-{kernel.port}")
-    kernel.commit([*_bare(table, hook), table.delete()])
+    kernel.commit(_bare(table, hook))
+    try:
+        _check_comment(kernel, table)
+    finally:
+        kernel.commit([table.delete()])
     tries: dict[str, Callable[[], list[Message]]] = {
         "timeouts": lambda: [table.set("s", nft.address_set(Family.INET, SetFlag.TIMEOUT))],
         "counters": lambda: [table.set("s", nft.address_set(Family.INET, 0, counted=True))],
@@ -61,7 +68,8 @@ def probe(kernel: Netfilter, hook: Hook) -> Form:
         try:
             kernel.commit([*_bare(table, hook), *messages(), table.delete()])
         except KernelError as refusal:
-            if refusal.retry and messages()[0].kind != Kind.NEWRULE:
+            # ENOENT is no other's doing, with a table of our own: an expression that this kernel does not have.
+            if refusal.retry and refusal.code != errno.ENOENT:
                 raise
             able[name] = False
         else:
@@ -71,14 +79,23 @@ def probe(kernel: Netfilter, hook: Hook) -> Form:
 
 
 def _bare(table: Table, hook: Hook) -> list[Message]:
-    return [table.create("f2b probe"), table.base_chain("c", hook)]
+    return [table.create(_COMMENT), table.base_chain("c", hook)]
+
+
+def _check_comment(kernel: Netfilter, table: Table) -> None:
+    """Linux before 5.10 drops it without a word, and then our wall looks like somebody else's."""
+    (body,) = kernel.ask(Kind.GETTABLE, table.named)
+    if nft.read_comment(dict(attributes(body))) != _COMMENT:
+        raise ActionError(
+            "this kernel's nf_tables forgets whose a table is", hint="Linux 5.10 or later does not"
+        )
 
 
 def _updates(kernel: Netfilter, table: Table) -> bool:
     """Linux takes a second timeout without a word, and only from 6.12 on it means something."""
     timed = [nft.timed_elements(Family.INET, [(_KEY, hours * _HOUR)]) for hours in (1, 2)]
     kind = nft.address_set(Family.INET, SetFlag.TIMEOUT)
-    kernel.commit([table.create("f2b probe"), table.set("s", kind), table.add("s", timed[0])])
+    kernel.commit([table.create(_COMMENT), table.set("s", kind), table.add("s", timed[0])])
     try:
         kernel.commit([table.add("s", timed[1])])
         dump = kernel.ask(Kind.GETSETELEM, table.named + text(2, "s") + nft.only(timed[1]))

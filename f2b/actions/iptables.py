@@ -11,15 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from f2b.actions import rules
 from f2b.actions.base import Disturbance, JailWall, Operation, Put, Refused, stranger
 from f2b.actions.ipset import LONGEST, Sets
-from f2b.actions.rules import Chains, Naming
-from f2b.actions.xtables import NET, Tools
+from f2b.actions.rules import Chains, Naming, Stand
+from f2b.actions.xtables import Tools, families
 from f2b.addresses import Family, Offender
-from f2b.errors import ForeignWallError
+from f2b.errors import ActionError, ForeignWallError
 from f2b.model import Ban
 
-_HOOKS = {"raw": ("PREROUTING",), "filter": ("INPUT", "FORWARD")}
-_INET6 = NET / "if_inet6"
-_TABLES_IN_USE = tuple(NET / name for name in ("ip_tables_names", "ip6_tables_names"))
+_HOOKS = {"raw": ("PREROUTING",), "mangle": ("PREROUTING",), "filter": ("INPUT", "FORWARD")}
+_EARLIEST = {
+    "mangle": "no table raw: banned packets pass connection tracking first",
+    "": "no tables raw and mangle: banned packets pass address translation first",
+}
 _UNKNOWN = 3600.0  # what is left of a ban that only a rule remembers
 _TOLERANCE = 2.0  # of whole seconds, rounded up
 _MANY = 100  # removals by which writing a chain anew is cheaper than finding each rule
@@ -28,16 +30,28 @@ Bans = dict[Offender, Ban]
 
 
 class Iptables:
-    """Bans in iptables' tables raw and filter, in the network namespace of the thread that calls."""
+    """Bans in iptables' tables raw and filter, in the network namespace of the thread that calls.
+
+    The first of the tables `early` that the kernel has takes raw's place; filter has to be there.
+    """
 
     def __init__(
-        self, table: str, hook: str, instance: str, *, sets: bool, takeover: bool = False
+        self,
+        table: str,
+        hook: str,
+        instance: str,
+        *,
+        sets: bool,
+        takeover: bool = False,
+        early: Sequence[str] = rules.EARLY,
     ) -> None:
         self._naming = Naming.of(table, instance)
         self._hook = hook
         self._takeover = takeover
-        self._tools = {family: Tools(family) for family in _families()}
+        self._tools = {family: Tools(family) for family in families()}
         self._sets = Sets() if sets else None
+        self._tables = early
+        self._early: dict[Family, str] = {}
         self._jails: Sequence[JailWall] = ()
         self._walls: dict[str, JailWall] = {}
         self._own: Sequence[Offender] = ()
@@ -67,6 +81,11 @@ class Iptables:
                 refused.append(stranger(Put(ban)))
             elif ban.lasts(now):
                 wanted[ban.offender.family][ban.jail][ban.offender] = ban
+        early = any(self._stand(wall, Family.INET).table == rules.EARLY[0] for wall in jails)
+        if early and not self._early:
+            self._early = {
+                family: _first(tools, self._tables) for family, tools in self._tools.items()
+            }
         for family, standing in every.items():
             self._held[family] = {name: set(held) for name, held in wanted[family].items()}
             if self._sets is not None:
@@ -126,11 +145,10 @@ class Iptables:
 
     @property
     def losses(self) -> Sequence[str]:
-        return (
-            []
-            if self._sets
-            else ["no ip_set: every ban is a rule, and without the daemon none ends"]
-        )
+        told = {_EARLIEST[early] for early in self._early.values() if early != rules.EARLY[0]}
+        if self._sets is None:
+            told.add("no ip_set: every ban is a rule, and without the daemon none ends")
+        return sorted(told)
 
     def counters(self, jail: str) -> dict[Offender, tuple[int, int]]:
         """Packets and bytes that each ban of the jail has stopped."""
@@ -169,6 +187,9 @@ class Iptables:
 
     # --- rules ----------------------------------------------------------------------------------
 
+    def _stand(self, wall: JailWall, family: Family) -> Stand:
+        return rules.stand(self._hook, wall.settings, self._early.get(family, rules.EARLY[0]))
+
     def _read(self, family: Family) -> dict[str, Chains]:
         standing = rules.read(self._tools[family].save())
         for table, chains in standing.items():
@@ -183,15 +204,14 @@ class Iptables:
         return [
             part
             for family, standing in every.items()
-            for part in rules.told(self._lines(standing, self._wanted(family)), family)
+            for part in rules.told(self._lines(family, standing, self._wanted(family)), family)
         ]
 
     def _wanted(self, family: Family) -> dict[str, Chains]:
-        wanted = rules.structure(self._naming, self._hook, family, self._jails, self._own)
+        early = self._early.get(family, rules.EARLY[0])
+        wanted = rules.structure(self._naming, self._hook, family, self._jails, self._own, early)
         for wall in self._jails:
-            chain = wanted[rules.stand(self._hook, wall.settings).table][
-                self._naming.jail(wall.name)
-            ]
+            chain = wanted[self._stand(wall, family).table][self._naming.jail(wall.name)]
             if self._sets is not None:
                 name = self._naming.set(wall.name, family)
                 chain.append(rules.look_up(self._naming, name, wall.settings, family))
@@ -206,13 +226,13 @@ class Iptables:
     def _write(
         self, family: Family, standing: Mapping[str, Chains], wanted: Mapping[str, Chains]
     ) -> None:
-        if lines := self._lines(standing, wanted):
+        if lines := self._lines(family, standing, wanted):
             self._tools[family].restore("\n".join([*lines, ""]))
 
-    def _lines(self, standing: Mapping[str, Chains], wanted: Mapping[str, Chains]) -> list[str]:
-        leading = {
-            hook for wall in self._jails for hook in rules.stand(self._hook, wall.settings).hooks
-        }
+    def _lines(
+        self, family: Family, standing: Mapping[str, Chains], wanted: Mapping[str, Chains]
+    ) -> list[str]:
+        leading = {hook for wall in self._jails for hook in self._stand(wall, family).hooks}
         lines: list[str] = []
         for table, hooks in _HOOKS.items():
             leads = {hook: table in wanted and hook in leading for hook in hooks}
@@ -236,7 +256,7 @@ class Iptables:
                 removed = held[name].intersection(gone.get((family, name), ()))
                 held[name] = (held[name] | added) - removed
                 anew = anew or len(removed) > _MANY
-                tables[rules.stand(self._hook, settings).table] += [
+                tables[self._stand(wall, family).table] += [
                     *(
                         f"-D {chain} {rules.ban(self._naming, offender, settings)}"
                         for offender in removed
@@ -308,39 +328,17 @@ class Iptables:
                 sets.destroy(name)
 
 
-def flush_rules(table: str, instance: str = "") -> bool:
-    """Take the chains of that f2b down, or of any, without a daemon. False if there are none."""
-    if not in_use():
-        return False
-    naming = Naming.of(table, instance)
-    found: dict[str, bool] = {}  # whose chains, and whether they look up sets
-    for family in _families():
-        for chains in rules.read(Tools(family).save()).values():
-            for chain in chains:
-                if chain.startswith(naming.mark):
-                    owner = chain.removeprefix(naming.marks)
-                    sets = bool(rules.sets_in(chains, naming))
-                    found[owner] = found.get(owner, False) or sets
-    for owner, sets in found.items():
-        wall = Iptables(table, "prerouting", owner, sets=sets)
+def _first(tools: Tools, tables: Sequence[str]) -> str:
+    """The first of them that the kernel has; asking makes it load the module."""
+    for table in tables:
         try:
-            wall.lift()
-        finally:
-            wall.close()
-    return bool(found)
-
-
-def in_use() -> bool:
-    """Say whether iptables-legacy has any table here; looking must not make the kernel load it."""
-    try:
-        return any(names.exists() and names.read_text() for names in _TABLES_IN_USE)
-    except OSError:
-        return False
-
-
-def _families() -> list[Family]:
-    """Those that the kernel speaks: with IPv6 off there is nothing to guard, and no table for it."""
-    return [Family.INET, *([Family.INET6] if _INET6.exists() else [])]
+            tools.save(table)
+        except ActionError as error:
+            if "Table does not exist" not in error.message:
+                raise
+        else:
+            return table
+    return ""
 
 
 def _parts(offender: Offender) -> list[Offender]:

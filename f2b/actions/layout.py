@@ -6,7 +6,7 @@ chain jail-NAME   the jail's ignored networks return; then its ban sets are look
 Names of jails and tables are such as nft can print: config.values lets no others through.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from f2b.actions.nft import Hook, SetFlag, SetKind, Table
 from f2b.addresses import Family, Offender
 from f2b.config.settings import Blocktype, WallSettings
 from f2b.errors import ActionError
+from f2b.model import Ban
 
 BASE_CHAIN = "f2b-chain"
 # Before conntrack (-200) and address translation (-100): a banned packet makes no conntrack entry,
@@ -240,3 +241,11 @@ def check(jails: Sequence[JailWall]) -> None:
                 f"the jails {stem} and {name} would share the set addr-set-{name}",
                 hint="rename one of them",
             )
+
+
+def timeouts(bans: Iterable[Ban], now: float) -> list[tuple[bytes, int]]:
+    """The key of each and the milliseconds that are left to it, 0 for ever."""
+    return [
+        (ban.offender.packed, 0 if ban.until is None else int((ban.until - now) * 1000) + 1)
+        for ban in bans
+    ]

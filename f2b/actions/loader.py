@@ -1,19 +1,14 @@
 """Backends by name: our own, and those that other packages offer as entry points."""
 
-import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from f2b import plugins
-from f2b.actions import iptables, makers, probe
+from f2b.actions import makers, probe
 from f2b.actions.base import Backend
-from f2b.actions.blackhole import flush_routes
 from f2b.actions.guard import guarded
-from f2b.actions.nftables import Nftables
 from f2b.actions.probe import Choice, Make
-from f2b.actions.standing import flush_wall
 from f2b.config.settings import DaemonSettings, WallSettings
-from f2b.errors import ActionError, F2bError
 
 AUTO, NFTABLES, LEGACY, BLACKHOLE = "auto", "nftables", "iptables-legacy", "blackhole"
 
@@ -40,45 +35,6 @@ def backend(
     if name in plugins.BUILT_IN[plugins.BACKENDS]:
         return Choice(make(settings, instance, takeover=takeover))
     return Choice(guarded(name, make, settings, instance, takeover=takeover))
-
-
-def sweep(kept: Backend, settings: DaemonSettings, instance: str) -> None:
-    """Take down what this f2b put up when it had another backend. What cannot be seen stays."""
-    with contextlib.suppress(F2bError):
-        if not kept.name.startswith(NFTABLES):
-            _lift(Nftables(settings.table, settings.hook, instance))
-    with contextlib.suppress(F2bError):
-        if not kept.name.startswith(LEGACY) and iptables.in_use():
-            iptables.flush_rules(settings.table, instance)
-    with contextlib.suppress(F2bError):
-        if kept.name != BLACKHOLE:
-            flush_routes()
-
-
-def flush(table: str) -> list[str]:
-    """Take every wall of f2b down without a daemon; names what was there."""
-    rules_gone = iptables.flush_rules(table)
-    routes_gone = flush_routes()
-    try:
-        table_gone = flush_wall(table)
-    except ActionError:
-        # Where nf_tables cannot be used it holds nothing of ours.
-        if not rules_gone and not routes_gone:
-            raise
-        table_gone = False
-    found = (
-        (table_gone, f"table inet {table}"),
-        (rules_gone, "the chains of iptables-legacy"),
-        (routes_gone, "the routes"),
-    )
-    return [what for gone, what in found if gone]
-
-
-def _lift(backend: Backend) -> None:
-    try:
-        backend.lift()
-    finally:
-        backend.close()
 
 
 def _candidates(

@@ -18,22 +18,20 @@ from f2b.actions.abilities import Form, probe
 from f2b.actions.base import Disturbance, JailWall, Operation, Put, Refused, Remove, stranger
 from f2b.actions.layout import Place, Standing
 from f2b.actions.netlink import (
-    ACK,
-    DUMP,
     WORTH_RETRYING,
     KernelError,
     Message,
     Netfilter,
-    text,
 )
-from f2b.actions.nft import Element, Kind, Table
-from f2b.actions.standing import MARK, foreign, read_mark, read_standing, unbuilt
+from f2b.actions.nft import Element, Table
+from f2b.actions.standing import MARK, elements, foreign, read_mark, read_standing, unbuilt
 from f2b.actions.watch import Watch
 from f2b.addresses import Family, Offender
 from f2b.errors import ActionError
 from f2b.model import Ban
 
 _OPERATIONS = 1000  # a transaction; more are slower, make others wait and burst an attribute
+_COUNTED = 500  # elements with their counters in a message: an attribute holds 65,535 bytes
 _TOLERANCE = 1.0
 
 T = TypeVar("T")
@@ -100,11 +98,11 @@ class Nftables:
         self._build(own, wanted, now)
         self._own = own
         self._places = set(wanted)
-        changes = self._differences(wanted, now)
-        if again or len(changes) <= _OPERATIONS:
-            return self._write_all(changes, now)
+        missing, other = self._differences(wanted, now)
+        if again or len(missing) + len(other) <= _OPERATIONS:
+            return self._write_all(missing, other, now)
         with self._watch.away(self._kernel) as absence:
-            refused = self._write_all(changes, now)
+            refused = self._write_all(missing, other, now)
         # What others did to our table meanwhile nobody has told.
         return self._establish(own, wanted, now, again=True) if absence.others else refused
 
@@ -233,52 +231,61 @@ class Nftables:
 
     def _differences(
         self, wanted: Mapping[Place, Mapping[bytes, Ban]], now: float
-    ) -> list[Change]:
-        """What to write: the latest bans first, whose offenders are likely still there."""
+    ) -> tuple[Sequence[Change], Sequence[Change]]:
+        """What to add, the latest bans first, whose offenders are likely still there; what to change or remove."""
         missing: list[Ban] = []
-        surplus: list[Remove] = []
+        other: list[Change] = []
         for place, bans in wanted.items():
             # Not a second table of a hundred thousand elements: what is right is struck out of `bans`.
             left: dict[bytes, Ban | None] = dict(bans)
             for element in self._dump(place):
                 key = element.key
                 if key not in left:
-                    surplus.append(Remove(place.jail, self._offender(place, key)))
-                elif (ban := left[key]) and not self._differs(element.left, ban, now):
+                    other.append(Remove(place.jail, self._offender(place, key)))
+                elif ban := left[key]:
+                    if self._differs(element.left, ban, now):
+                        other.append(ban)
                     left[key] = None  # a dump may tell an element twice
             missing += [ban for ban in left.values() if ban]
         missing.sort(key=attrgetter("start"), reverse=True)
-        return [*missing, *surplus]
+        return missing, other
 
-    def _write_all(self, changes: Sequence[Change], now: float) -> list[Refused]:
+    def _write_all(
+        self, missing: Sequence[Change], other: Sequence[Change], now: float
+    ) -> list[Refused]:
         refused = []
-        for part in _sliced(changes):
-            refused += self._write(part, now)
-            failpoint.reach("during-restore")
+        for changes, fresh in ((missing, True), (other, False)):
+            for part in _sliced(changes):
+                refused += self._write(part, now, fresh=fresh)
+                failpoint.reach("during-restore")
         return refused
 
-    def _write(self, changes: Sequence[Change], now: float) -> list[Refused]:
-        """Write them in one transaction, without those that the kernel refuses."""
-        if not self._send([changes], now):
+    def _write(
+        self, changes: Sequence[Change], now: float, *, fresh: bool = False
+    ) -> list[Refused]:
+        """Write them in one transaction, without those that the kernel refuses. `fresh`: it holds none of them."""
+        if not self._send([changes], now, fresh=fresh):
             return []
         # Of every message only the first bad element is named: so now each has its own message.
         # Halving would be slow, because the kernel takes 15 ms to undo a transaction.
-        bad = self._send([[change] for change in changes], now)
+        bad = self._send([[change] for change in changes], now, fresh=fresh)
         good = [change for at, change in enumerate(changes) if at not in bad]
-        if bad and self._send([good], now):
+        if bad and self._send([good], now, fresh=fresh):
             raise ActionError("nf_tables does not say what it refuses", retry=True)
         return [
             Refused(Put(change) if isinstance(change := changes[at], Ban) else change, why)
             for at, why in bad.items()
         ]
 
-    def _send(self, groups: Sequence[Sequence[Change]], now: float) -> dict[int, str]:
+    def _send(
+        self, groups: Sequence[Sequence[Change]], now: float, *, fresh: bool
+    ) -> dict[int, str]:
         """Send one transaction. Names the groups that the kernel refuses; then nothing is written."""
         messages: list[Message] = []
         owners: list[int] = []
         places = set(self._places)
         for number, group in enumerate(groups):
-            messages += self._messages(group, places, now)
+            messages += self._messages(group, places, now, fresh=fresh)
             owners += [number] * (len(messages) - len(owners))
         if not messages:
             return {}
@@ -304,7 +311,7 @@ class Nftables:
         return {}
 
     def _messages(
-        self, changes: Sequence[Change], places: set[Place], now: float
+        self, changes: Sequence[Change], places: set[Place], now: float, *, fresh: bool
     ) -> list[Message]:
         """Say the changes, and make the sets of places that have none yet."""
         puts: dict[Where, list[Ban]] = defaultdict(list)
@@ -325,8 +332,11 @@ class Nftables:
             messages += layout.ban_rules(self._table, settings, place, self._form)
             places.add(place)
         for where in (puts.keys() | gone) & places:
-            those = gone.get(where, []), puts.get(where, ())
-            messages += self._replacing(Place(*where), *those, now)
+            place, bans = Place(*where), puts.get(where, ())
+            if fresh:
+                messages.append(self._table.add(place.set_name, self._elements(place, bans, now)))
+            else:
+                messages += self._replacing(place, gone.get(where, []), bans, now)
         return messages
 
     def _replacing(
@@ -338,12 +348,12 @@ class Nftables:
         timeout of an element that is there: it is deleted and added, with what it has counted.
         """
         name = place.set_name
-        elements = self._elements(place, bans, now) if bans else b""
+        adding = [self._elements(place, bans, now)] if bans else []
         if self._form.timeouts and not self._form.update:
             gone += [ban.offender.packed for ban in bans]
             if self._form.counters and bans:
-                elements = self._counting_on(place, bans, now)
-        messages = [self._table.add(name, elements)] if bans else []
+                adding = self._counting_on(place, bans, now)
+        messages = [self._table.add(name, elements) for elements in adding]
         if gone:
             plain = nft.plain_elements(place.family, gone)
             messages = [self._table.add(name, plain), self._table.remove(name, plain), *messages]
@@ -351,20 +361,20 @@ class Nftables:
 
     def _elements(self, place: Place, bans: Iterable[Ban], now: float) -> bytes:
         if self._form.timeouts:
-            return nft.timed_elements(place.family, _timeouts(bans, now))
+            return nft.timed_elements(place.family, layout.timeouts(bans, now))
         return nft.plain_elements(place.family, [ban.offender.packed for ban in bans])
 
-    def _counting_on(self, place: Place, bans: Iterable[Ban], now: float) -> bytes:
+    def _counting_on(self, place: Place, bans: Iterable[Ban], now: float) -> list[bytes]:
         """Ask element by element what was counted: of those that are missing there is no answer."""
-        packed = []
-        for key, timeout in _timeouts(bans, now):
+        packed, name = [], place.set_name
+        for key, timeout in layout.timeouts(bans, now):
             only = nft.plain_elements(place.family, [key])
             counter = b""
             with contextlib.suppress(KernelError):
-                for element in self._ask(place, nft.only(only)):
+                for element in elements(self._kernel, self._table, name, nft.only(only)):
                     counter = element.counter
             packed.append(nft.counted_element(key, timeout, counter))
-        return b"".join(packed)
+        return [b"".join(part) for part in _sliced(packed, _COUNTED)]
 
     def _kinds(self, places: Iterable[Place]) -> dict[str, nft.SetKind]:
         return {place.set_name: place.kind(self._form) for place in places}
@@ -380,21 +390,9 @@ class Nftables:
         return Offender(place.family, key, place.prefix)
 
     def _dump(self, place: Place) -> Iterator[Element]:
-        return self._ask(place, b"", DUMP)
-
-    def _ask(self, place: Place, only: bytes, flags: int = ACK) -> Iterator[Element]:
-        request = self._table.named + text(2, place.set_name) + only
-        for body in self._kernel.ask(Kind.GETSETELEM, request, flags):
-            yield from nft.read_elements(body)
+        return elements(self._kernel, self._table, place.set_name)
 
 
-def _timeouts(bans: Iterable[Ban], now: float) -> list[tuple[bytes, int]]:
-    return [
-        (ban.offender.packed, 0 if ban.until is None else int((ban.until - now) * 1000) + 1)
-        for ban in bans
-    ]
-
-
-def _sliced(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for at in range(0, len(items), _OPERATIONS):
-        yield items[at : at + _OPERATIONS]
+def _sliced(items: Sequence[T], size: int = _OPERATIONS) -> Iterator[Sequence[T]]:
+    for at in range(0, len(items), size):
+        yield items[at : at + size]

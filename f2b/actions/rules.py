@@ -20,6 +20,9 @@ from f2b.config.settings import Blocktype, WallSettings
 Chains = dict[str, list[str]]
 """Rules by chain, without `-A CHAIN`."""
 
+EARLY = ("raw", "mangle")
+"""The tables before address translation, the better first."""
+
 _CHAIN_NAME, _SET_NAME = 28, 31
 _PORTS = 15  # in a rule; a range counts twice
 _OURS = "f2b-table"
@@ -82,15 +85,16 @@ class Stand(NamedTuple):
     translated: bool = False
 
 
-def stand(hook: str, settings: WallSettings) -> Stand:
+def stand(hook: str, settings: WallSettings, early: str = EARLY[0]) -> Stand:
     """Where a jail stands. Only filter can reject, which comes after address translation.
 
-    raw comes before it: ports there are those that the client sees, also where containers publish them.
+    `early` comes before it: ports there are those that the client sees, also where containers publish them. Empty
+    where the kernel has no such table.
     """
     if hook == "input":
         return Stand("filter", ("INPUT",))
-    if settings.blocktype is Blocktype.DROP:
-        return Stand("raw", ("PREROUTING",))
+    if early and settings.blocktype is Blocktype.DROP:
+        return Stand(early, ("PREROUTING",))
     return Stand("filter", ("INPUT", "FORWARD"), translated=True)
 
 
@@ -100,11 +104,12 @@ def structure(
     family: Family,
     jails: Sequence[JailWall],
     own: Sequence[Offender],
+    early: str = EARLY[0],
 ) -> dict[str, Chains]:
     """Everything but the bans, by table."""
     tables: dict[str, Chains] = {}
     for wall in jails:
-        place = stand(hook, wall.settings)
+        place = stand(hook, wall.settings, early)
         chains = tables.setdefault(
             place.table, {naming.mark: [], naming.base: [*_returning(family, own)]}
         )

@@ -1,11 +1,12 @@
-"""What stands under our table's name, whose it is, and why it cannot be built."""
+"""What stands under our table's name, and whose it is; why none of ours can stand."""
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from f2b.actions import layout, nft
 from f2b.actions.layout import Standing
 from f2b.actions.netlink import (
+    ACK,
     DUMP,
     KernelError,
     Message,
@@ -14,7 +15,7 @@ from f2b.actions.netlink import (
     no_nf_tables,
     text,
 )
-from f2b.actions.nft import Kind, Table
+from f2b.actions.nft import Element, Kind, Table
 from f2b.errors import ActionError, ForeignWallError
 
 MARK = "f2b "  # and the instance; `nft list` prints it as the comment of the table
@@ -65,6 +66,15 @@ def read_standing(kernel: Netfilter, table: str) -> Standing:
         frozenset(filter(layout.is_our_chain, chains)),
         {name: kind for name, kind in sets.items() if layout.is_our_set(name)},
     )
+
+
+def elements(
+    kernel: Netfilter, table: Table, set_name: str, only: bytes = b""
+) -> Iterator[Element]:
+    """What a set holds: all of it, or what `only` asks for."""
+    request = table.named + text(2, set_name) + only
+    for body in kernel.ask(Kind.GETSETELEM, request, ACK if only else DUMP):
+        yield from nft.read_elements(body)
 
 
 def foreign(table: str, mark: str) -> ForeignWallError:

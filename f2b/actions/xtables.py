@@ -21,7 +21,22 @@ _TABLES = ("raw", "mangle", "filter")
 _PATH = os.pathsep.join(["/usr/sbin", "/sbin", "/usr/bin", "/bin"])
 _PREFIX = {Family.INET: "iptables", Family.INET6: "ip6tables"}
 _NAMES = {Family.INET: "ip_tables_names", Family.INET6: "ip6_tables_names"}
+_TABLES_IN_USE = tuple(NET / name for name in _NAMES.values())
+_INET6 = NET / "if_inet6"
 _BUSY = 4  # the exit status of what may work next time
+
+
+def in_use() -> bool:
+    """Say whether iptables-legacy has any table here; looking must not make the kernel load it."""
+    try:
+        return any(names.exists() and names.read_text() for names in _TABLES_IN_USE)
+    except OSError:
+        return False
+
+
+def families() -> list[Family]:
+    """Those that the kernel speaks: with IPv6 off there is nothing to guard, and no table for it."""
+    return [Family.INET, *([Family.INET6] if _INET6.exists() else [])]
 
 
 class Tools:
@@ -33,16 +48,17 @@ class Tools:
         self._restore = _find(f"{_PREFIX[family]}", "restore")
 
     def save(self, table: str = "", *, counted: bool = False) -> str:
-        """What stands in that table, or in those of ours that are in use."""
+        """What stands in that table, or in all that are in use."""
+        counters = ["-c"] if counted else []
         if table:
-            return _run([self._save, "-t", table, *(["-c"] if counted else [])])
+            return _run([self._save, "-t", table, *counters])
         try:
-            used = self._names.read_text().split()
+            self._names.read_text()
         except FileNotFoundError:
             return ""  # the kernel has not even loaded what tables are made of
         except PermissionError:
             return "".join(self._if_it_is_there(table, counted=counted) for table in _TABLES)
-        return "".join(self.save(table, counted=counted) for table in _TABLES if table in used)
+        return _run([self._save, *counters])
 
     def _if_it_is_there(self, table: str, *, counted: bool) -> str:
         """Of a table whose name only root may read among those in use."""

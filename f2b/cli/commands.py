@@ -90,7 +90,7 @@ def _unban(args: Namespace) -> int:
 
 def _flush(args: Namespace) -> int:
     # Netlink costs the other commands too much.
-    from f2b.actions.loader import flush  # noqa: PLC0415
+    from f2b.actions.takedown import flush  # noqa: PLC0415
 
     try:
         ask(_socket(args), protocol.Ping())

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from f2b.actions.base import Backend
-from f2b.actions.loader import AUTO, backend, sweep
+from f2b.actions.loader import AUTO, backend
+from f2b.actions.takedown import sweep
 from f2b.config.load import load
 from f2b.config.problems import ConfigErrors, Severity
 from f2b.config.wall import NO_WALL

@@ -1,19 +1,28 @@
 """What a kernel may lack, what is done without it, and what is lost: the rows of f2b-actions(7)."""
 
+import errno
+import platform
 import socket
+from collections.abc import Sequence
 
 import pytest
 
-from f2b.actions.abilities import Form
+from f2b.actions.abilities import Form, probe
+from f2b.actions.layout import HOOKS
+from f2b.actions.netlink import KernelError, Message, Netfilter, attribute, attributes
+from f2b.actions.nft import Kind
 from f2b.actions.nftables import Nftables
 from f2b.addresses import parse
 from f2b.config.settings import Blocktype
+from f2b.errors import ActionError
 from tests.netns.conftest import SERVER, SERVER6, TABLE, Lab
 from tests.netns.values import NOW, ban, jail, put, remove
 
 pytestmark = pytest.mark.root
 
 ONE, SIX = "203.0.113.7", "2001:db8:2::7"
+# Since Linux 6.12 a new timeout for an element means something.
+UPDATES = tuple(map(int, platform.release().split("-")[0].split(".")[:2])) >= (6, 12)
 BOTH = [ban(ONE), ban(SIX), ban("203.0.113.128/25"), ban("2001:db8:2:1::/64")]
 
 
@@ -31,8 +40,50 @@ def stops(lab: Lab) -> None:
 def test_this_kernel_is_asked_and_nothing_stays(lab: Lab, wall: Nftables) -> None:
     assert wall.losses == []
     wall.start([jail()], [], [], NOW)
-    assert wall.losses == []
+    lost = [] if UPDATES else ["no new timeouts for elements"]
+    assert [loss.partition(":")[0] for loss in wall.losses] == lost
     assert lab.nft("list", "tables") == f"table inet {TABLE}\n"
+
+
+class Forgetful(Netfilter):
+    """A kernel that knows no comments of tables overlooks them."""
+
+    def commit(self, messages: Sequence[Message]) -> None:
+        without = [
+            each._replace(body=attribute(1, dict(attributes(each.body))[1]))
+            if each.kind == Kind.NEWTABLE
+            else each
+            for each in messages
+        ]
+        super().commit(without)
+
+
+def test_a_kernel_that_forgets_whose_a_table_is_gets_none(lab: Lab) -> None:
+    with lab.server.inside():
+        kernel = Forgetful()
+    with pytest.raises(ActionError, match="forgets whose a table is") as refused:
+        probe(kernel, HOOKS["prerouting"])
+    assert not refused.value.retry
+    assert lab.nft("list", "tables") == ""
+    kernel.close()
+
+
+class Countless(Netfilter):
+    """A kernel built without nft_counter."""
+
+    def commit(self, messages: Sequence[Message]) -> None:
+        for at, each in enumerate(messages):
+            if each.kind == Kind.NEWSET and 17 in dict(attributes(each.body)):
+                raise KernelError({at: errno.ENOENT})
+        super().commit(messages)
+
+
+def test_a_kernel_that_cannot_count_still_has_nftables(lab: Lab) -> None:
+    with lab.server.inside():
+        kernel = Countless()
+    assert probe(kernel, HOOKS["prerouting"]) == Form(counters=False, update=UPDATES)
+    assert lab.nft("list", "tables") == ""
+    kernel.close()
 
 
 def test_without_timeouts_what_is_over_is_lifted_by_the_daemon(lab: Lab) -> None:
@@ -64,6 +115,8 @@ def test_without_counters_nothing_is_counted(lab: Lab) -> None:
 @pytest.mark.parametrize("update", [True, False])
 @pytest.mark.parametrize("offender", [ONE, SIX, "203.0.113.0/24", "2001:db8:2::/64"])
 def test_prolonging_goes_on_counting(lab: Lab, offender: str, update: bool) -> None:  # noqa: FBT001
+    if update and not UPDATES:
+        pytest.skip("not on this kernel")
     wall = lab.wall(form=Form(update=update))
     wall.start([jail()], [], [ban(offender)], NOW)
     assert not lab.gets_through(SIX if ":" in offender else ONE, timeout=0.2)
@@ -78,6 +131,23 @@ def test_prolonging_goes_on_counting(lab: Lab, offender: str, update: bool) -> N
     wall.start([jail()], [], [ban(offender, 800), ban("203.0.112.9")], NOW)
     assert wall.counters("sshd")[parse(offender)] >= before
     assert wall.elements("sshd")[parse(offender)].left == pytest.approx(800, abs=3)
+    wall.close()
+
+
+def test_thousands_are_prolonged_at_once_and_go_on_counting(lab: Lab) -> None:
+    wall = lab.wall(form=Form(update=False))
+    many = [f"10.1.{n >> 8}.{n & 255}" for n in range(2500)]
+    many += [f"2001:db8:3:{n:x}::/64" for n in range(2500)]
+    wall.start([jail()], [], [*BOTH, *map(ban, many)], NOW)
+    assert not lab.gets_through(SIX, timeout=0.2)
+    before = wall.counters("sshd")[parse(SIX)]
+    assert wall.apply([put(each, 900) for each in (*many, SIX)], NOW) == []
+    assert wall.start([jail()], [], [ban(each, 1200) for each in (*many, SIX)], NOW) == []
+    held = wall.elements("sshd")
+    assert held.keys() == {parse(each) for each in (*many, SIX)}
+    assert all(each.left and 1190 < each.left <= 1200 for each in held.values())
+    assert wall.counters("sshd")[parse(SIX)] >= before
+    assert before[0] > 0
     wall.close()
 
 

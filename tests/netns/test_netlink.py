@@ -64,7 +64,7 @@ def test_without_the_capability(lab: Lab) -> None:
     assert text.startswith("NotPermittedError 77 ")
     assert "CAP_NET_ADMIN" in text
     assert "--cap-add=NET_ADMIN" in text
-    assert took < 1
+    assert took < 5
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter knows x86-64's numbers")
@@ -80,7 +80,7 @@ def test_without_the_capability(lab: Lab) -> None:
 def test_socket_refused(lab: Lab, code: int, expected: str) -> None:
     text, took = report(lab, before=FORBID.replace("CODE", str(code)))
     assert text.startswith(expected)
-    assert took < 1
+    assert took < 5
 
 
 def test_kernel_without_nf_tables(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,11 @@
 """The lab, with iptables-legacy at the server and the tools that look at it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from f2b.actions.iptables import Iptables
+from f2b.actions.rules import EARLY
 from tests.netns.conftest import TABLE, Lab
 
 SAVES = {4: "iptables-legacy-save", 6: "ip6tables-legacy-save"}
@@ -38,10 +40,11 @@ class LegacyLab(Lab):
 
     def clean(self) -> None:
         for tool in SAVES.values():
-            for table in ("raw", "filter", "nat"):
+            for table in ("raw", "mangle", "filter", "nat"):
                 text = f"*{table}\nCOMMIT\n"
                 self.server.run([tool.replace("save", "restore"), "-w", "5"], stdin=text)
-        self.server.run(["ipset", "destroy"])
+        if Path("/sys/module/ip_set").exists():
+            self.server.run(["ipset", "destroy"])
 
     @contextmanager
     def legacy(
@@ -51,9 +54,10 @@ class LegacyLab(Lab):
         sets: bool,
         instance: str = "1a2b3c4d",
         takeover: bool = False,
+        early: Sequence[str] = EARLY,
     ) -> Iterator["Wall"]:
         with self.server.inside():
-            wall = Iptables(TABLE, hook, instance, sets=sets, takeover=takeover)
+            wall = Iptables(TABLE, hook, instance, sets=sets, takeover=takeover, early=early)
         try:
             yield Wall(self, wall)
         finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from f2b.actions import iptables, xtables
+from f2b.actions import xtables
 from f2b.actions.ipset import Sets
 from f2b.addresses import parse
 from f2b.config.settings import Blocktype
@@ -147,7 +147,7 @@ def test_a_program_that_never_ends(
 def test_without_ipv6(
     lab: LegacyLab, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(iptables, "_INET6", tmp_path / "if_inet6")
+    monkeypatch.setattr(xtables, "_INET6", tmp_path / "if_inet6")
     with lab.legacy(sets=kind == "sets") as wall:
         assert wall.name.endswith(", and the kernel has no IPv6")
         bans = [ban("203.0.113.7"), ban("2001:db8:2::7")]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from f2b.actions import loader
+from f2b.actions import takedown
 from f2b.actions.iptables import Iptables
 from f2b.actions.nftables import Nftables
 from f2b.config.settings import DaemonSettings
@@ -148,11 +148,11 @@ def test_the_wall_of_another_backend_is_taken_down(lab: LegacyLab, *, sets: bool
         foreign = Iptables("f2b-other", "prerouting", "99999999", sets=sets)
         for wall in (tables, old, foreign):
             wall.start([jail()], [], [ban("203.0.113.7")], NOW)
-        loader.sweep(tables, settings, "1a2b3c4d")
+        takedown.sweep(tables, settings, "1a2b3c4d")
         assert lab.listed("table", "tables")
         assert lab.rules("PREROUTING") == ["-j f2b-other-chain"]
         old.start([jail()], [], [ban("203.0.113.7")], NOW)
-        loader.sweep(old, settings, "1a2b3c4d")
+        takedown.sweep(old, settings, "1a2b3c4d")
         assert not lab.listed("table", "tables")
         assert not lab.gets_through("203.0.113.7")
         foreign.lift()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from f2b.actions import iptables, xtables
+from f2b.actions import takedown, xtables
 from f2b.addresses import parse
 from f2b.config.settings import Blocktype
 from tests.netns.conftest import SERVER, TABLE
@@ -104,8 +104,8 @@ def test_another_way_of_keeping_bans_takes_over(lab: LegacyLab) -> None:
 def test_flush_without_a_daemon(lab: LegacyLab, wall: Wall) -> None:
     wall.start([jail(), jail("web", 80, blocktype=Blocktype.REJECT)], [], [], NOW)
     with lab.server.inside():
-        assert iptables.flush_rules(TABLE)
-        assert not iptables.flush_rules(TABLE)
+        assert takedown.flush_rules(TABLE)
+        assert not takedown.flush_rules(TABLE)
     assert lab.ours() == []
     assert lab.sets() == set()
 

@@ -1,0 +1,75 @@
+"""Takes down what f2b put up: without a daemon, or when another firewall took its place."""
+
+import contextlib
+
+from f2b.actions import rules
+from f2b.actions.base import Backend
+from f2b.actions.blackhole import Blackhole, flush_routes
+from f2b.actions.iptables import Iptables
+from f2b.actions.nftables import Nftables
+from f2b.actions.rules import Naming
+from f2b.actions.standing import flush_wall
+from f2b.actions.xtables import Tools, families, in_use
+from f2b.config.settings import DaemonSettings
+from f2b.errors import ActionError, F2bError
+
+
+def sweep(kept: Backend, settings: DaemonSettings, instance: str) -> None:
+    """Take down what this f2b put up when it had another backend. What cannot be seen stays."""
+    with contextlib.suppress(F2bError):
+        if not isinstance(kept, Nftables):
+            _lift(Nftables(settings.table, settings.hook, instance))
+    with contextlib.suppress(F2bError):
+        if not isinstance(kept, Iptables) and in_use():
+            flush_rules(settings.table, instance)
+    with contextlib.suppress(F2bError):
+        if not isinstance(kept, Blackhole):
+            flush_routes()
+
+
+def flush(table: str) -> list[str]:
+    """Take every wall of f2b down without a daemon; names what was there."""
+    rules_gone = flush_rules(table)
+    routes_gone = flush_routes()
+    try:
+        table_gone = flush_wall(table)
+    except ActionError:
+        # Where nf_tables cannot be used it holds nothing of ours.
+        if not rules_gone and not routes_gone:
+            raise
+        table_gone = False
+    found = (
+        (table_gone, f"table inet {table}"),
+        (rules_gone, "the chains of iptables-legacy"),
+        (routes_gone, "the routes"),
+    )
+    return [what for gone, what in found if gone]
+
+
+def _lift(backend: Backend) -> None:
+    try:
+        backend.lift()
+    finally:
+        backend.close()
+
+
+def flush_rules(table: str, instance: str = "") -> bool:
+    """Take the chains of that f2b down, or of any, without a daemon. False if there are none."""
+    if not in_use():
+        return False
+    naming = Naming.of(table, instance)
+    found: dict[str, bool] = {}  # whose chains, and whether they look up sets
+    for family in families():
+        for chains in rules.read(Tools(family).save()).values():
+            for chain in chains:
+                if chain.startswith(naming.mark):
+                    owner = chain.removeprefix(naming.marks)
+                    sets = bool(rules.sets_in(chains, naming))
+                    found[owner] = found.get(owner, False) or sets
+    for owner, sets in found.items():
+        wall = Iptables(table, "prerouting", owner, sets=sets)
+        try:
+            wall.lift()
+        finally:
+            wall.close()
+    return bool(found)
