@@ -252,10 +252,12 @@ class _Output:
 async def _end(child: asyncio.subprocess.Process) -> None:
     _signal(child, signal.SIGTERM)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(child.wait(), GRACE)
+        async with asyncio.timeout(GRACE):
+            await child.wait()
     _signal(child, signal.SIGKILL)  # also those in its group that are deaf to SIGTERM
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(child.wait(), GRACE)
+        async with asyncio.timeout(GRACE):
+            await child.wait()
 
 
 def _signal(child: asyncio.subprocess.Process, number: int) -> None:

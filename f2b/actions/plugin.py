@@ -98,7 +98,8 @@ class PluginRunner:
         self._busy = True
         threading.Thread(target=run, daemon=True).start()
         try:
-            error = await asyncio.wait_for(done, self.settings.timeout)
+            async with asyncio.timeout(self.settings.timeout):
+                error = await done
         except TimeoutError:
             why = f"not done within {self.settings.timeout:g} s"
             raise ActionError(why, retry=True) from None

@@ -154,7 +154,8 @@ class Enforcer:
     async def settled(self, timeout: float) -> bool:
         """Wait until everything submitted so far was tried; False if it took longer."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._idle.wait()
         return self._idle.is_set()
 
     async def start(self) -> None:
@@ -196,7 +197,8 @@ class Enforcer:
                 self._idle.set()
                 # When others change the wall again it may be that they give way.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._others_again.wait(), delay)
+                    async with asyncio.timeout(delay):
+                        await self._others_again.wait()
                 self._wake.set()
             else:
                 if failures and not self.embattled:
@@ -273,7 +275,8 @@ class Enforcer:
     async def _awakened(self) -> None:
         hears = self._backend.fileno() >= 0
         try:
-            await asyncio.wait_for(self._wake.wait(), None if hears else RECONCILE)
+            async with asyncio.timeout(None if hears else RECONCILE):
+                await self._wake.wait()
         except TimeoutError:
             self._rebuild = True
 

@@ -158,5 +158,6 @@ async def _run(argv: list[str], environment: Mapping[str, str]) -> int:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         with suppress(TimeoutError):
-            await asyncio.wait_for(child.wait(), GRACE)
+            async with asyncio.timeout(GRACE):
+                await child.wait()
         raise

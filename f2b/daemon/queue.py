@@ -216,7 +216,8 @@ class Queue:
         if self._due:
             patience = max(0.0, self._due[0][0] - monotonic())
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), patience)
+            async with asyncio.timeout(patience):
+                await self._wake.wait()
 
     async def _do(self, job: Job) -> None:
         if not job.stored and job.row.step is not Step.UNBAN and not self._around.holds(job.row):
