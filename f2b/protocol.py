@@ -6,9 +6,13 @@ Requests are frozen values here and plain objects on the wire; answers are typed
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from f2b.errors import ControlError, Exit, F2bError, LocatedError
+
+SOCKET = Path("/run/f2b/f2b.sock")
+"""Where the daemon listens unless f2b.conf says otherwise."""
 
 VERSION = 1
 LIMIT = 4 * 1024 * 1024

@@ -12,10 +12,8 @@ from typing import Any
 from f2b import addresses, protocol
 from f2b.cli import tables
 from f2b.cli.client import ask
-from f2b.config.daemon import read_daemon
-from f2b.config.files import Files
+from f2b.cli.where import socket_of
 from f2b.config.problems import ConfigErrors, Problem, Severity
-from f2b.config.settings import DaemonSettings
 from f2b.errors import ControlError, DaemonDownError, Exit, F2bError
 
 
@@ -91,6 +89,8 @@ def _unban(args: Namespace) -> int:
 def _flush(args: Namespace) -> int:
     # Netlink costs the other commands too much.
     from f2b.actions.takedown import flush  # noqa: PLC0415
+    from f2b.config.daemon import read_daemon  # noqa: PLC0415
+    from f2b.config.files import Files  # noqa: PLC0415
 
     try:
         ask(_socket(args), protocol.Ping())
@@ -100,7 +100,7 @@ def _flush(args: Namespace) -> int:
         raise ControlError(
             "the daemon is running and would put the wall up again", hint="stop it first"
         )
-    table = _daemon(args).table
+    table = read_daemon(Files(args.config))[0].table
     removed = flush(table)
     if not _json(args, {"table": table, "removed": bool(removed)}):
         for what in removed:
@@ -187,12 +187,7 @@ def _ask(args: Namespace, request: protocol.Request) -> Any:
 
 
 def _socket(args: Namespace) -> Path:
-    path: Path = args.socket or _daemon(args).socket
-    return path
-
-
-def _daemon(args: Namespace) -> DaemonSettings:
-    return read_daemon(Files(args.config))[0]
+    return args.socket or socket_of(args.config)
 
 
 def _json(args: Namespace, answer: Any) -> bool:

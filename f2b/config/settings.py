@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from f2b import protocol
 from f2b.addresses import Offender
 from f2b.config.formula import DOUBLING, Formula
 from f2b.errors import Origin
@@ -201,7 +202,7 @@ class OnStop(StrEnum):
 class DaemonSettings:
     """The settings of f2b.conf."""
 
-    socket: Path = Path("/run/f2b/f2b.sock")
+    socket: Path = protocol.SOCKET
     dbfile: Path = Path("/var/lib/f2b/f2b.sqlite3")
     dbpurgeage: float = 86400
     journal: str = "system"  # system | namespace:NAME | an absolute directory
