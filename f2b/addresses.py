@@ -61,6 +61,9 @@ def parse(text: str) -> Offender:
     Host bits of a network are cleared and an IPv4-mapped IPv6 address is its IPv4 address, as in fail2ban.
     Raises ValueError: a number alone, a zone index, leading zeros and host names are no addresses.
     """
+    packed = _dotted(text)
+    if packed is not None:
+        return Offender(Family.INET, packed, 32)
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
     if text.isdigit() or "%" in text:
@@ -69,7 +72,7 @@ def parse(text: str) -> Offender:
     if "/" in text:
         interface = ip_interface(text)
         ip, prefix = interface.ip, interface.network.prefixlen
-    else:  # nearly all, and a start reads a lot of them: five times as fast
+    else:
         ip = ip_address(text)
         prefix = ip.max_prefixlen
     mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
@@ -97,6 +100,17 @@ def is_name(text: str) -> bool:
     if len(text) > 253 or not _NAME.fullmatch(text):
         return False
     return not _NUMBER.fullmatch(text.rpartition(".")[2])
+
+
+def _dotted(text: str) -> bytes | None:
+    """An IPv4 address as it is usually written; None may be one, too. A start reads 100,000: five times as fast."""
+    try:
+        packed = bytes(map(int, text.split(".")))
+    except ValueError:
+        return None
+    # int() takes blanks, signs, underscores and other scripts' digits, which no address has.
+    usual = len(packed) == 4 and "%d.%d.%d.%d" % tuple(packed) == text  # noqa: UP031 - twice as fast
+    return packed if usual else None
 
 
 def _offender(address: IPv4Address | IPv6Address, prefix: int) -> Offender:
