@@ -30,6 +30,8 @@ def in_use() -> bool:
     """Say whether iptables-legacy has any table here; looking must not make the kernel load it."""
     try:
         return any(names.exists() and names.read_text() for names in _TABLES_IN_USE)
+    except PermissionError:
+        return True  # the file is there with the module, and what it says is for root alone
     except OSError:
         return False
 

@@ -55,7 +55,7 @@ def banned(rows: dict[str, list[BanRow]], now: float) -> Table:
 
 
 def status(answer: DaemonStatus, now: float) -> Table:
-    degraded = "".join(f"\nthe kernel has {loss}" for loss in answer["reduced"])
+    degraded = "".join(f"\n{answer['backend']}: {loss}" for loss in answer["reduced"])
     degraded += "".join(f"\ndegraded: {why}" for why in answer["degraded"])
     counted = ", ".join(
         f"{name.replace('_', ' ')} {number}"
@@ -89,7 +89,7 @@ def jail(answer: JailStatus, now: float) -> Table:
         f"\njournalmatch  {line}" for text in answer["journalmatch"] for line in text.splitlines()
     )
     title = (
-        f"{answer['name']}: filter {answer['filter']}{reading}, {rule}{matches}\n"
+        f"{answer['name']}: filter {answer['filter'] or 'none'}{reading}, {rule}{matches}\n"
         f"found {answer['found']}, failing {answer['failing']}, ignored {answer['ignored']}, "
         f"banned {answer['banned']} (ever {answer['banned_total']}), {_state(answer)}"
         f"{_slow_lane(answer['slow_lane'])}{_actions(answer['actions'])}"

@@ -7,6 +7,7 @@ from enum import StrEnum
 from f2b.config.load import Config
 from f2b.config.settings import FilterSettings, JailSettings
 from f2b.config.table import Where, settings
+from f2b.config.wall import NO_WALL, WATCHES
 
 
 class Part(StrEnum):
@@ -41,10 +42,13 @@ class Plan:
     restart: tuple[str, ...]
 
 
-def other_firewalls(old: Config, new: Config) -> set[str]:
-    """The firewalls that jails name now and did not before: the wall stands where it stands."""
+def other_firewalls(old: Config, new: Config, stands: str) -> set[str]:
+    """The firewalls that jails name now and did not before: the wall stands where it stands, as `stands` says."""
     before, after = ({jail.wall.backend for jail in config.jails} for config in (old, new))
-    return after - before - {"auto"}
+    named = after - before - {NO_WALL, WATCHES}
+    if stands != WATCHES:
+        named.discard("auto")
+    return {name for name in named if stands.split(" ", maxsplit=1)[0].rstrip(",") != name}
 
 
 def diff(old: Config, new: Config) -> Plan:

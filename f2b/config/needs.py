@@ -141,6 +141,9 @@ def _of(action: ActionSettings) -> Iterator[Kind]:
         asks = any("://" in text for _, text in action.parameters)
         if (kind := _PLUGINS.get(action.plugin, Kind.NETWORK if asks else None)) is not None:
             yield kind
+        asked = dict(action.parameters).get("whois", "no")
+        if action.plugin == "mail" and asked.lower() in {"yes", "true", "on", "1"}:
+            yield Kind.NETWORK
         return
     families = action.inet4, action.inet6
     texts = {getattr(each, field.name) for each in families for field in fields(ActionCommands)}

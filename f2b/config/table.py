@@ -139,7 +139,7 @@ _DAEMON = (
     ),
     Setting(
         "table", Where.DAEMON, values.kernel_name, "f2b-table",
-        "the name of the nftables table", restart=True,
+        "the name of the nftables table, or what those of chains begin with", restart=True,
     ),
     Setting(
         "hook", Where.DAEMON, values.word("prerouting", "input"), "prerouting",
@@ -172,7 +172,7 @@ _DAEMON = (
     *_ignored(Where.DAEMON, "the database keeps no log lines", "dbmaxmatches"),
     *_ignored(Where.DAEMON, "f2b logs to the journal or to stderr", "syslogsocket"),
     *_ignored(Where.DAEMON, "systemd knows the process", "pidfile"),
-    *_ignored(Where.DAEMON, "there is only one thread", "stacksize"),
+    *_ignored(Where.DAEMON, "Python's is enough", "stacksize"),
 )
 
 _JAIL = (

@@ -62,6 +62,9 @@ _ROWS = settings(Where.JAIL)
 
 
 NO_WALL = "none"
+"""The backend of a jail whose commands and plug-ins are its wall."""
+WATCHES = "null"
+"""The backend of a jail that only watches."""
 
 Others = tuple[tuple[Spec, Origin], ...]
 
@@ -75,17 +78,19 @@ def read_wall(section: Section, files: Files) -> tuple[WallSettings, Others, lis
         specs = [parse(item) for item in split(action.text)]
         if not specs:
             hint = "write action = %(action_)s"
-            raise ConfigError("is empty, and there are no jails yet that only watch", hint=hint)
+            raise ConfigError("is empty, and then nobody would be kept out", hint=hint)
     firewalls = [spec for spec in specs if _is_firewall(spec.name, files)]
     others = tuple((spec, action.origin) for spec in specs if spec not in firewalls)
-    if not firewalls and any(
-        spec.name.startswith(PLUGIN) or exists(files, spec.name) for spec in specs
-    ):
+    there = [spec.name.startswith(PLUGIN) or exists(files, spec.name) for spec in specs]
+    # The one that is missing may be the wall: a mail alone would keep nobody out.
+    if not firewalls and all(there):
         return WallSettings(backend=NO_WALL), others, []
     if not firewalls:
-        if not _is_firewall(wanted.name, files):
+        if wanted.name in {
+            spec.name for spec, found in zip(specs, there, strict=True) if not found
+        }:
             raise ConfigError(
-                f"banaction {wanted.name!r} is not available yet",
+                f"banaction {wanted.name!r} is no firewall of f2b's, and there is no action.d/{wanted.name}.conf",
                 origin=banaction.origin,
                 hint=f"write banaction = {_substitute_for(wanted.name)}",
             )

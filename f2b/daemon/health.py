@@ -13,6 +13,7 @@ from f2b.daemon.events import Events
 from f2b.daemon.pace import Pace
 from f2b.daemon.questions import Questions
 from f2b.daemon.recorder import Recorder
+from f2b.daemon.wall import watched
 from f2b.decide.engine import Engine
 from f2b.journal.reader import JournalReader
 from f2b.model import Position
@@ -108,7 +109,11 @@ class Health:
             degraded=self.degraded(reader),
             counters=counters,
             progress=self._catch_ups.progress,
-            unenforced={**self._actions.unenforced(), **self._enforcer.unenforced},
+            unenforced={
+                **watched(self._engine, self._enforcer.name),
+                **self._actions.unenforced(),
+                **self._enforcer.unenforced,
+            },
         )
         if self._enforcer.why:
             status["backend_why"] = self._enforcer.why

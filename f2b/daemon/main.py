@@ -14,7 +14,7 @@ from f2b.actions.loader import AUTO, backend
 from f2b.actions.takedown import sweep
 from f2b.config.load import load
 from f2b.config.problems import ConfigErrors, Severity
-from f2b.config.wall import NO_WALL
+from f2b.config.wall import NO_WALL, WATCHES
 from f2b.daemon import garbage
 from f2b.daemon.events import Events, Level
 from f2b.daemon.notify import Notifier
@@ -113,7 +113,9 @@ def _adopt(wall: Backend, jails: Sequence[Jail], store: Store, now: float) -> No
 
 def _backend_name(jails: Iterable[Jail]) -> str:
     """What the jails ask for together; `auto` goes along with any other."""
-    names = {jail.settings.wall.backend for jail in jails if not jail.broken} - {AUTO, NO_WALL}
+    wanted = {jail.settings.wall.backend for jail in jails if not jail.broken} - {NO_WALL}
+    # A jail that only watches takes nobody else's wall away.
+    names = wanted - {AUTO, WATCHES} if wanted != {WATCHES} else wanted
     if len(names) > 1:
         raise ConfigError(
             f"the jails name different backends: {', '.join(sorted(names))}",

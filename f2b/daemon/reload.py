@@ -40,9 +40,9 @@ class Prepared:
 
 
 async def prepare(
-    config: Config, engine: Engine, recorder: Recorder, store: Store, now: float
+    config: Config, engine: Engine, recorder: Recorder, store: Store, wall: str, now: float
 ) -> Prepared:
-    """Raises ConfigErrors with every error of the new configuration."""
+    """`wall` is the backend that stands. Raises ConfigErrors with every error of the new configuration."""
     # Compiling a hundred jails takes a second: the loop goes on meanwhile.
     new = await asyncio.to_thread(load, config.directory)
     assembly = await asyncio.to_thread(assemble, new)
@@ -60,7 +60,7 @@ async def prepare(
     warnings += [f"{name} takes effect at the next start" for name in plan.restart]
     warnings += [
         f"banaction {name} takes effect at the next start"
-        for name in sorted(other_firewalls(config, new))
+        for name in sorted(other_firewalls(config, new, wall))
     ]
     summary = ", ".join(
         f"{len(names)} jails {what}"

@@ -11,6 +11,7 @@ from f2b.actions import interfaces
 from f2b.addresses import Offender
 from f2b.daemon import report
 from f2b.daemon.enforcer import Enforcer
+from f2b.daemon.wall import watched
 from f2b.decide.engine import Engine
 from f2b.errors import ControlError
 from f2b.model import Banned, Decision, Lifted, Prolonged
@@ -94,7 +95,11 @@ class Desk:
         }
 
     def _unenforced(self) -> report.Unenforced:
-        return {**self._actions.unenforced(), **self._enforcer.unenforced}
+        return {
+            **watched(self._engine, self._enforcer.name),
+            **self._actions.unenforced(),
+            **self._enforcer.unenforced,
+        }
 
     async def _ban(self, request: protocol.Ban) -> Any:
         jail = self._engine.jail(request.jail)
@@ -115,13 +120,14 @@ class Desk:
         await self._carry_out(decisions)
         await self._enforcer.settled(PATIENCE)
         await self._actions.settled(PATIENCE)
+        unenforced = self._unenforced()
         changed = {d.ban.offender for d in decisions if isinstance(d, Banned | Prolonged)}
         return {
             "jail": jail.name,
             "banned": [str(o) for o in offenders if o in changed],
             "already": [str(o) for o in offenders if o not in changed],
             "unenforced": {
-                str(o): why for o in offenders if (why := self._unenforced().get((jail.name, o)))
+                str(o): why for o in offenders if (why := unenforced.get((jail.name, o)))
             },
         }
 

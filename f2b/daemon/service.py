@@ -309,8 +309,8 @@ class Service:
 
     async def _reload_now(self) -> list[str]:
         prepared = await reload.prepare(
-            self._config, self._engine, self._recorder, self._store, time.time()
-        )
+            self._config, self._engine, self._recorder, self._store, self._enforcer.name, time.time()
+        )  # fmt: skip
         await self._catch_ups.stop()  # they count for the jails of before
         # From here to the next await nothing can fail and nobody else runs: the old jails become the new ones.
         decisions = prepared.swap(self._engine, time.time()) + self._exempt.renew()

@@ -86,6 +86,7 @@ class Jail:
         for offender, time in failures:
             self._tally_again(offender, time, now)
         self.ledger.load(bans)
+        self.banned = len(self.ledger)
 
     def repeats(self, failure: Failure) -> bool:
         """Say whether an earlier run decided on this failure. An entry is read again once, so it is told once."""

@@ -97,7 +97,7 @@ def test_f2b_conf(daemon: Daemon, line: str, said: str) -> None:
         ("bantime = %(nothing)s", "jail.d/test.conf:3: "),
         (
             "banaction = shorewall",
-            "jail.d/test.conf:3: banaction 'shorewall' is not available yet",
+            "jail.d/test.conf:3: banaction 'shorewall' is no firewall of f2b's",
         ),
         ("banaction = nftables-multiport\nport = nosuchservice", "jail.d/test.conf:4: port "),
     ],

@@ -7,8 +7,10 @@ import ctypes
 import errno
 import os
 import sys
+from pathlib import Path
 
 from f2b import __main__
+from f2b.actions import xtables
 from tests.support.seccomp import refuse_inet6, refuse_netfilter
 
 _NEW_MOUNTS, _PRIVATE = 0x20000, 0x4000 | 0x40000
@@ -23,6 +25,10 @@ def hide_proc_net() -> None:
         or libc.mount(b"none", folder, b"tmpfs", 0, None)
     ):
         raise OSError(ctypes.get_errno(), "an empty /proc/net")
+    # f2b looks into its thread's, and threads that are still to come have none that could be hidden.
+    xtables.NET = Path(f"/proc/{os.getpid()}/net")
+    xtables._INET6 = xtables.NET / "if_inet6"
+    xtables._TABLES_IN_USE = ()
 
 
 if __name__ == "__main__":

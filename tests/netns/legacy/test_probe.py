@@ -97,22 +97,30 @@ def test_nftables_by_name_is_no_other(lab: LegacyLab) -> None:
     assert lab.ours() == []
 
 
-def test_another_user_with_the_two_capabilities_is_enough(lab: LegacyLab) -> None:
-    """As in the unit with its drop-in: which tables are in use is for root alone to read."""
+@contextmanager
+def another_user() -> Iterator[list[str]]:
+    """What makes a program run as another user with the two capabilities, and a lock of his own."""
     capabilities = "+net_admin,+net_raw"
     user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     user += [f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}"]
     reads = subprocess.run([*user, sys.executable, "-c", "import f2b"], cwd=CHECKOUT, check=False)
     if reads.returncode:
         pytest.skip("nobody else may read this checkout")
-    lab.restore("*filter\n-A INPUT -p tcp --dport 2 -j ACCEPT\nCOMMIT\n")
     with tempfile.NamedTemporaryFile() as lock:
         os.chown(lock.fileno(), 65534, 65534)
-        wrapper = ["env", f"XTABLES_LOCKFILE={lock.name}", *user]
-        with chosen(lab, banaction="iptables-legacy", wrapper=wrapper) as said:
-            assert said == "iptables-legacy with sets |"
-            assert not lab.gets_through("203.0.113.7")
-            assert not lab.gets_through("2001:db8:2::7")
+        yield ["env", f"XTABLES_LOCKFILE={lock.name}", *user]
+
+
+def test_another_user_with_the_two_capabilities_is_enough(lab: LegacyLab) -> None:
+    """As in the unit with its drop-in: which tables are in use is for root alone to read."""
+    lab.restore("*filter\n-A INPUT -p tcp --dport 2 -j ACCEPT\nCOMMIT\n")
+    with (
+        another_user() as wrapper,
+        chosen(lab, banaction="iptables-legacy", wrapper=wrapper) as said,
+    ):
+        assert said == "iptables-legacy with sets |"
+        assert not lab.gets_through("203.0.113.7")
+        assert not lab.gets_through("2001:db8:2::7")
     assert lab.ours() == []
 
 
@@ -158,3 +166,20 @@ def test_the_wall_of_another_backend_is_taken_down(lab: LegacyLab, *, sets: bool
         foreign.lift()
         for wall in (tables, old, foreign):
             wall.close()
+
+
+def test_another_user_takes_the_old_wall_down_too(lab: LegacyLab) -> None:
+    with lab.server.inside():
+        old = Iptables(TABLE, "prerouting", "1a2b3c4d", sets=True)
+        old.start([jail()], [], [ban("203.0.113.7")], NOW)
+        old.close()
+    program = (
+        "from f2b.actions.null import Null; from f2b.actions.takedown import sweep\n"
+        "from f2b.config.settings import DaemonSettings\n"
+        "sweep(Null(), DaemonSettings(), '1a2b3c4d')"
+    )
+    with another_user() as wrapper:
+        argv = lab.server.command([*wrapper, sys.executable, "-c", program])
+        subprocess.run(argv, cwd=CHECKOUT, check=True)
+    assert lab.ours() == []
+    assert lab.gets_through("203.0.113.7")

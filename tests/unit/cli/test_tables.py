@@ -119,7 +119,7 @@ def test_status_names_what_does_not_work() -> None:
 def test_status_names_what_the_kernel_lacks() -> None:
     answer = DaemonStatus(**{**STATUS, "reduced": ["no counters in sets: nothing is counted"]})
     lines = tables.plain(tables.status(answer, NOW)).splitlines()
-    assert lines[1] == "the kernel has no counters in sets: nothing is counted"
+    assert lines[1] == "nftables: no counters in sets: nothing is counted"
 
 
 def test_a_jail_whose_bans_count_what_they_stop() -> None:

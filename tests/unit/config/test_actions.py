@@ -99,6 +99,12 @@ def test_a_command_can_be_the_wall(tmp_path: Path) -> None:
     assert (jail.wall.backend, [each.name for each in jail.actions]) == ("none", ["ufw"])
 
 
+def test_a_mail_beside_a_firewall_that_is_missing_is_no_wall(tmp_path: Path) -> None:
+    files = {"action.d/tell.conf": "[Definition]\nactionban = tell <ip>\n"}
+    (problem,) = problems(tmp_path, "banaction = ufw\naction = %(banaction)s\n  tell", files)
+    assert problem.startswith("error: jail.conf:3: banaction 'ufw' is no firewall of f2b's, and ")
+
+
 def test_a_plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(plugins.BUILT_IN, plugins.SIDE_ACTIONS, {"bell": "bells:make"})
     spec = "plugin:bell[tone=high, timeout=5]"

@@ -87,9 +87,17 @@ def test_the_fingerprint_is_of_what_decides_what_is_a_failure(tmp_path: Path) ->
 
 def test_another_firewall_is_named(tmp_path: Path) -> None:
     best, legacy = pair(tmp_path, BASE, BASE + "banaction = iptables-legacy\n")
-    assert other_firewalls(best, legacy) == {"iptables-legacy"}
-    assert other_firewalls(legacy, legacy) == set()
-    assert other_firewalls(legacy, best) == set()
+    assert other_firewalls(best, legacy, "nftables") == {"iptables-legacy"}
+    assert other_firewalls(best, legacy, "iptables-legacy with sets") == set()
+    assert other_firewalls(legacy, legacy, "iptables-legacy") == set()
+    assert other_firewalls(legacy, best, "iptables-legacy") == set()
+
+
+def test_a_jail_that_only_watches_needs_no_other_firewall(tmp_path: Path) -> None:
+    best, watching = pair(tmp_path, BASE, BASE + "banaction = null\n")
+    assert other_firewalls(best, watching, "nftables") == set()
+    assert other_firewalls(watching, best, "nftables") == set()
+    assert other_firewalls(watching, best, "null") == {"auto"}
 
 
 def test_daemon_settings_that_need_a_restart_are_named(tmp_path: Path) -> None:

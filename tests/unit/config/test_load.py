@@ -94,12 +94,13 @@ def test_jails_keep_the_order_of_the_files(tmp_path: Path) -> None:
         ),
         (
             "banaction = ufw",
-            "banaction 'ufw' is not available yet (write banaction = auto)",
+            "banaction 'ufw' is no firewall of f2b's, and there is no action.d/ufw.conf (write banaction = auto)",
         ),
         (
             "banaction = iptables-ipset-proto6-multiport",
             (
-                "banaction 'iptables-ipset-proto6-multiport' is not available yet"
+                "banaction 'iptables-ipset-proto6-multiport' is no firewall of f2b's,"
+                " and there is no action.d/iptables-ipset-proto6-multiport.conf"
                 " (write banaction = nftables-multiport)"
             ),
         ),
@@ -132,7 +133,7 @@ def test_jails_keep_the_order_of_the_files(tmp_path: Path) -> None:
         ("blocktype = refuse", "blocktype needs drop or reject, got 'refuse'"),
         (
             "action =",
-            "action is empty, and there are no jails yet that only watch (write action = %(action_)s)",
+            "action is empty, and then nobody would be kept out (write action = %(action_)s)",
         ),
         (
             "ignoreip = ::1 # us",
@@ -174,7 +175,10 @@ def test_a_bad_value_keeps_its_jail_out_and_names_its_line(
 def test_everything_that_is_wrong_in_a_jail_is_told_at_once(tmp_path: Path) -> None:
     assert problems(tmp_path, "maxretry = x\nbantime = y\nfilter = z\nbanaction = ufw") == [
         "error: jail.conf:5: there is no filter 'z': filter.d/z.conf does not exist",
-        "error: jail.conf:6: banaction 'ufw' is not available yet (write banaction = auto)",
+        (
+            "error: jail.conf:6: banaction 'ufw' is no firewall of f2b's, and there is no action.d/ufw.conf"
+            " (write banaction = auto)"
+        ),
         "error: jail.conf:3: maxretry needs a whole number of at least 1, got 'x'",
         (
             "error: jail.conf:4: bantime needs a duration: 'y' is no duration: 'y' is not understood"

@@ -64,6 +64,7 @@ def test_what_a_jail_needs() -> None:
             ActionSettings(jail="web", name="other", plugin="x"),
             ActionSettings(jail="web", name="root", plugin="root"),
             ActionSettings(jail="web", name="mail", plugin="mail"),
+            ActionSettings(jail="web", name="who", plugin="mail", parameters=(("whois", "yes"),)),
         ),
     )
     assert needs([jail]) == [
@@ -75,6 +76,8 @@ def test_what_a_jail_needs() -> None:
         Need(Kind.NETWORK, "action mine of jail web"),
         Need(Kind.ROOT, "action root of jail web"),
         Need(Kind.MAIL, "action mail of jail web"),
+        Need(Kind.MAIL, "action who of jail web"),
+        Need(Kind.NETWORK, "action who of jail web"),
     ]
 
 

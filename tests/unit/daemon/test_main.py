@@ -26,12 +26,18 @@ def test_without_jails_it_is_the_best() -> None:
 
 
 def test_auto_goes_along_with_any_other() -> None:
-    assert _backend_name([jail(wall=NULL), jail(name="other")]) == "null"
+    assert _backend_name([jail(wall=NFTABLES), jail(name="other")]) == "nftables"
+
+
+def test_a_jail_that_only_watches_takes_no_other_jails_wall_away() -> None:
+    assert _backend_name([jail(wall=NULL), jail(name="other")]) == "auto"
+    assert _backend_name([jail(wall=NULL), jail(name="other", wall=NFTABLES)]) == "nftables"
 
 
 def test_two_backends_are_an_error() -> None:
-    with pytest.raises(ConfigError, match="different backends: nftables, null"):
-        _backend_name([jail(wall=NULL), jail(name="other", wall=NFTABLES)])
+    routes = WallSettings(backend="blackhole")
+    with pytest.raises(ConfigError, match="different backends: blackhole, nftables"):
+        _backend_name([jail(wall=routes), jail(name="other", wall=NFTABLES)])
 
 
 def test_a_broken_jail_has_no_say() -> None:

@@ -85,7 +85,7 @@ def reloaded(store: Store, config: Config, engine: Engine) -> Prepared:
     prepared: list[Prepared] = []
 
     async def body(recorder: Recorder) -> None:
-        prepared.append(await prepare(config, engine, recorder, store, 1002))
+        prepared.append(await prepare(config, engine, recorder, store, "nftables", 1002))
 
     at_work(store, body)
     return prepared[0]

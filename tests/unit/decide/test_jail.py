@@ -5,7 +5,7 @@ import pytest
 from f2b.decide.jail import EXPIRED_AT_ONCE
 from f2b.decide.tally import SLACK
 from f2b.errors import FilterError
-from f2b.model import Found, Lifted, Reason
+from f2b.model import Ban, Banned, Found, Lifted, Reason
 from tests.unit.decide.making import (
     CUSTOM,
     PLAIN,
@@ -320,6 +320,12 @@ def test_a_newest_failure_ahead_of_the_clock_makes_no_restored_one_stale() -> No
     sshd = jail()
     sshd.restore([(network(A), 600), (network(A), 601)], [], 5e9, 700)
     assert bans(fail(sshd, A, 602, now=700))
+
+
+def test_restored_bans_are_among_all_that_were() -> None:
+    sshd = jail()
+    sshd.restore([], [Banned(Ban("sshd", network(A), 100, 900))], 100, 120)
+    assert sshd.banned == 1
 
 
 def test_restored_failures_count_on() -> None:
