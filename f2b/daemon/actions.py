@@ -122,7 +122,13 @@ class Actions:
             elif settings != queue.runner.settings:
                 self._change(key, queue, settings)
         for key, settings in wanted.items():
-            if key not in self._queues:
+            if key in self._queues:
+                continue
+            # One that was taken away and comes back must not be ended by its own past.
+            before = [queue for queue in self._tasks if queue.key == key]
+            if before:
+                self._succeed(before[-1], settings)
+            else:
                 self._restore(self._open(settings), set())
 
     async def stop(self, timeout: float, *, lift: bool) -> None:
@@ -262,8 +268,12 @@ class Actions:
             queue.runner.settings = settings
             queue.reload()
             return
-        jobs = queue.jobs()
         del self._queues[key]
+        self._succeed(queue, settings)
+
+    def _succeed(self, queue: Queue, settings: ActionSettings) -> None:
+        """Let a new queue go on where that one is."""
+        jobs = queue.jobs()
         queue.retire(drain=False, flush=True)
         queue.heir = new = self._open(settings, after=queue)
         new.add(jobs)

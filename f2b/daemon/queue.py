@@ -105,20 +105,24 @@ class Queue:
         self.given_up = 0
 
     @property
+    def key(self) -> tuple[str, str]:
+        return self.runner.settings.jail, self.runner.settings.name
+
+    @property
     def name(self) -> str:
-        return f"{self.runner.settings.jail}/{self.runner.settings.name}"
+        return "/".join(self.key)
 
     def __len__(self) -> int:
         return len(self._ready) + sum(map(len, self._aside.values()))
 
     def jobs(self) -> list[Job]:
-        """All that waits, in order for each offender."""
-        return [*(job for jobs in self._aside.values() for job in jobs), *self._ready]
+        """All that waits, in order for each offender; without the one that is tried at the moment."""
+        waiting = [*(job for jobs in self._aside.values() for job in jobs), *self._ready]
+        return [job for job in waiting if job is not self._busy]
 
     def under_way(self) -> list[Job]:
-        """As `jobs`, with the one that is tried for the first time."""
-        first = self._busy is not None and self._busy.offender not in self._aside
-        return [*([self._busy] if self._busy and first else []), *self.jobs()]
+        """As `jobs`, with that one."""
+        return [*([self._busy] if self._busy else []), *self.jobs()]
 
     def untold(self) -> Iterator[Offender]:
         """Whose bans it has not carried out yet."""
@@ -141,6 +145,11 @@ class Queue:
 
     def add(self, jobs: Iterable[Job]) -> None:
         self._ready.extend(jobs)
+        self._wake.set()
+
+    def _inherit(self, job: Job) -> None:
+        """What failed elsewhere comes before all that was decided later."""
+        self._ready.appendleft(job)
         self._wake.set()
 
     def retire(self, *, drain: bool, flush: bool) -> None:
@@ -256,7 +265,7 @@ class Queue:
     def _put_aside(self, job: Job, delay: float) -> None:
         if self._ending and not self._drain:
             if self.heir is not None:
-                self.heir.add([job])
+                self.heir._inherit(job)  # noqa: SLF001 - another of us
             return
         self._aside.setdefault(job.offender, deque([job]))
         self._enter(job.offender, max(delay, BACKOFF[min(job.tries, len(BACKOFF)) - 1]))
