@@ -67,6 +67,7 @@ class Actions:
         self._queues: dict[Key, Queue] = {}
         self._left: dict[Key, set[Offender]] = {}  # whom they hear of anyway after a start
         self._tasks: dict[Queue, asyncio.Task[None]] = {}
+        self._superseded: list[str] = []
         self.dropped = 0
 
     # --- life -----------------------------------------------------------------------------------
@@ -172,12 +173,21 @@ class Actions:
                     rows += self._rows(Step.UNBAN, decision)
                 case _:
                     pass
-        return tuple(rows)
+        return tuple(_latest(rows))
 
     def submit(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            if (queue := self._queues.get((row.ban.jail, row.action))) is not None:
+            if (queue := self._queues.get((row.ban.jail, row.action))) is None:
+                continue
+            if row.step is Step.PROLONG and (before := queue.prolong(row)):
+                self._superseded.append(before)
+            else:
                 queue.add([Job(row)])
+
+    def superseded(self) -> tuple[str, ...]:
+        """The ids of rows in whose place later ones came; to be removed with the next transaction."""
+        taken, self._superseded = self._superseded, []
+        return tuple(taken)
 
     def _rows(
         self, step: Step, decision: Banned | Prolonged | Lifted, groups: Groups = ()
@@ -300,7 +310,7 @@ class Actions:
         return jail is not None and jail.ledger.get(row.ban.offender) is not None
 
     async def _done(self, row: Row) -> None:
-        await self._recorder.record(Batch(done=(row.id,)))
+        await self._recorder.record(Batch(done=(row.id, *self.superseded())))
 
     async def _describe(self, job: Job, runner: AnyRunner) -> Mapping[str, str]:
         found = facts.of_the_ban(job.row, restored=job.restored)
@@ -311,6 +321,22 @@ class Actions:
     def _common(self, name: str) -> dict[str, str]:
         jail = self._engine.jails.get(name)
         return {**self._host, "time": f"{self._clock():.6f}", "name": name, **_figures(name, jail)}
+
+
+def _latest(rows: Sequence[Row]) -> list[Row]:
+    """Without those that move the end of a ban that is moved once more."""
+    kept: list[Row] = []
+    moved = set()
+    for row in reversed(rows):
+        key = row.action, row.ban.jail, row.ban.offender
+        if row.step is not Step.PROLONG:
+            moved.discard(key)
+        elif key in moved:
+            continue
+        else:
+            moved.add(key)
+        kept.append(row)
+    return kept[::-1]
 
 
 def _groups(jail: str, failure: Failure) -> Groups:

@@ -94,6 +94,9 @@ class Queue:
         self._restored: dict[Offender, Ban] = {}
         self._aside: dict[Offender, deque[Job]] = {}
         self._due: list[tuple[float, int, Offender]] = []
+        self._prolonging: dict[
+            Offender, Job
+        ] = {}  # where that is the last that waits for the offender
         self._count = 0
         self._wake = asyncio.Event()
         self._ending = self._drain = False
@@ -144,8 +147,24 @@ class Queue:
         self._wake.set()
 
     def add(self, jobs: Iterable[Job]) -> None:
-        self._ready.extend(jobs)
+        for job in jobs:
+            self._ready.append(job)
+            if job.row.step is Step.PROLONG:
+                self._prolonging[job.offender] = job
+            else:
+                self._prolonging.pop(job.offender, None)
         self._wake.set()
+
+    def prolong(self, row: Row) -> str | None:
+        """Let it take the place of an earlier end of the same ban that waits still; the id of that, if there is one.
+
+        Every failure of a banned offender moves the end: they must not become as many rows.
+        """
+        job = self._prolonging.get(row.ban.offender)
+        if job is None or job.row.ban.start != row.ban.start:
+            return None
+        before, job.row = job.row.id, row
+        return before
 
     def _inherit(self, job: Job) -> None:
         """What failed elsewhere comes before all that was decided later."""
@@ -159,6 +178,7 @@ class Queue:
             self._ready.clear()
             self._aside.clear()
             self._due.clear()
+            self._prolonging.clear()
         self._ending, self._drain, self._flush = True, drain, flush
         self._wake.set()
 
@@ -232,6 +252,8 @@ class Queue:
             self._over(job)
             return
         self._busy = job
+        if self._prolonging.get(job.offender) is job:
+            del self._prolonging[job.offender]
         works = False
         try:
             values = await self._around.describe(job, self.runner)
