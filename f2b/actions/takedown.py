@@ -46,9 +46,9 @@ def flush(table: str) -> list[str]:
                 found.append(what)
         except F2bError as error:
             errors.append(error)
-    for error in errors:
-        if not found or not isinstance(error, ActionError) or error.retry:
-            raise error
+    for failed in errors:
+        if not found or not isinstance(failed, ActionError) or failed.retry:
+            raise failed
     return found
 
 

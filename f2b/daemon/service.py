@@ -172,7 +172,7 @@ class Service:
         written = await self._recorder.finish(STOP)
         await self._enforcer.settled(STOP)
         if lift:
-            self._enforcer.lift()
+            await self._enforcer.lift(STOP)
         if not written:
             self._give_up()
         tasks = tuple(self._tasks)
