@@ -7,7 +7,7 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -79,6 +79,17 @@ class Surroundings:
     done: Callable[[Row], Awaitable[None]]
     complain: Callable[[str], None]
     clock: Callable[[], float]
+
+
+@contextmanager
+def _bugs_told() -> Iterator[None]:
+    """No thread can be started, say: that must not be the end of all that an action does."""
+    try:
+        yield
+    except ActionError:
+        raise
+    except Exception as error:
+        raise ActionError(f"bug: {error!r}", retry=True) from error
 
 
 class Queue:
@@ -212,8 +223,9 @@ class Queue:
 
     async def _try(self, work: Awaitable[None]) -> None:
         try:
-            async with self._around.turns.turn():
-                await work
+            with _bugs_told():
+                async with self._around.turns.turn():
+                    await work
         except ActionError as error:
             self._failed(str(error))
 
@@ -256,9 +268,7 @@ class Queue:
             del self._prolonging[job.offender]
         works = False
         try:
-            values = await self._around.describe(job, self.runner)
-            async with self._around.turns.turn():
-                anew = await self.runner.carry_out(job.row.step, values)
+            anew = await self._carry_out(job)
         except ActionError as error:
             self._failed(f"{job.row.step} {job.offender}: {error}")
             job.tries += 1
@@ -283,6 +293,12 @@ class Queue:
         self._over(job)
         if works and not self._aside:
             self.failing = None
+
+    async def _carry_out(self, job: Job) -> bool:
+        with _bugs_told():
+            values = await self._around.describe(job, self.runner)
+            async with self._around.turns.turn():
+                return await self.runner.carry_out(job.row.step, values)
 
     def _put_aside(self, job: Job, delay: float) -> None:
         if self._ending and not self._drain:

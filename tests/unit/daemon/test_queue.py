@@ -162,6 +162,25 @@ def test_an_heir_takes_over_what_fails_at_the_end() -> None:
     assert new.queue.waiting <= 1
 
 
+def test_a_bug_in_one_step_does_not_end_the_action() -> None:
+    class Broken(Told):
+        async def carry_out(self, step: str, values: Mapping[str, str]) -> bool:
+            if not self.told:
+                self.told.append("bug")
+                raise RuntimeError("can't start new thread")
+            return await super().carry_out(step, values)
+
+    scene = Scene(Broken())
+
+    async def part() -> None:
+        scene.queue.add([Job(row("192.0.2.1"))])
+        await until(lambda: not scene.queue.waiting)
+
+    play(scene, part)
+    assert scene.runner.told == ["bug", "ban 192.0.2.1"]
+    assert "can't start new thread" in scene.said[0]
+
+
 @pytest.mark.parametrize("tried", [1, 2], ids=["first", "again"])
 def test_what_an_heir_takes_over_keeps_its_order(tried: int) -> None:
     """An offender whose ban comes after its unban would be kept out for ever."""
