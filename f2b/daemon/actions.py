@@ -5,6 +5,7 @@ they are queued. A slow action delays nobody but itself.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from time import monotonic
@@ -23,7 +24,7 @@ from f2b.daemon.recorder import Recorder
 from f2b.daemon.resolver import Resolver, look_up_address, look_up_own
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
-from f2b.model import Banned, Decision, Failure, Found, Lifted, Prolonged, Reason
+from f2b.model import Ban, Banned, Decision, Failure, Found, Lifted, Prolonged, Reason
 from f2b.outbox import Row, Step
 from f2b.protocol import ActionRow
 from f2b.store import Batch, Store
@@ -68,6 +69,8 @@ class Actions:
         self._left: dict[Key, set[Offender]] = {}  # whom they hear of anyway after a start
         self._tasks: dict[Queue, asyncio.Task[None]] = {}
         self._superseded: list[str] = []
+        self._untold: OrderedDict[tuple[str, Offender], float] = OrderedDict()
+        """The starts of bans that no action holds: over when they were decided, or by now."""
         self.dropped = 0
 
     # --- life -----------------------------------------------------------------------------------
@@ -166,14 +169,35 @@ class Actions:
                 case Found(jail, offender, failure) if jail in acting:
                     found[jail, offender] = _groups(jail, failure)
                 case Banned(ban, enforce=True):
+                    self._untold.pop((ban.jail, ban.offender), None)
                     rows += self._rows(Step.BAN, decision, found.get((ban.jail, ban.offender), ()))
-                case Prolonged():
-                    rows += self._rows(Step.PROLONG, decision)
-                case Lifted():
-                    rows += self._rows(Step.UNBAN, decision)
+                case Banned(ban):
+                    self._note_untold(ban)
+                case Prolonged(ban):
+                    rows += self._rows(self._prolonging(ban), decision)
+                case Lifted(ban, reason):
+                    if self._untold.get((ban.jail, ban.offender)) != ban.start:
+                        rows += self._rows(Step.UNBAN, decision)
+                    if reason is Reason.EXPIRED:
+                        self._note_untold(ban)
                 case _:
                     pass
         return tuple(_latest(rows))
+
+    def _prolonging(self, ban: Ban) -> Step | None:
+        """What a new end means to an action. A late failure may be the first that makes the ban worth telling."""
+        key = ban.jail, ban.offender
+        if self._untold.get(key) != ban.start:
+            return Step.PROLONG
+        if not ban.lasts(self._clock()):
+            return None
+        del self._untold[key]
+        return Step.BAN
+
+    def _note_untold(self, ban: Ban) -> None:
+        self._untold[ban.jail, ban.offender] = ban.start
+        if len(self._untold) > CEILING:
+            self._untold.popitem(last=False)
 
     def submit(self, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -190,8 +214,10 @@ class Actions:
         return tuple(taken)
 
     def _rows(
-        self, step: Step, decision: Banned | Prolonged | Lifted, groups: Groups = ()
+        self, step: Step | None, decision: Banned | Prolonged | Lifted, groups: Groups = ()
     ) -> Iterator[Row]:
+        if step is None:
+            return
         ban = decision.ban
         gone = isinstance(decision, Lifted) and decision.reason is Reason.JAIL_GONE
         for queue in self._of(ban.jail):

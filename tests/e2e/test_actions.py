@@ -282,3 +282,23 @@ def test_who_goes_on_while_it_hangs_fills_no_outbox(
     go.touch()
     wait_until(lambda: not query(daemon.database, OUTBOX), "an empty outbox")
     assert words(note)[2:] == [f"prolong {ONE}"] * 2
+
+
+def test_a_backlog_is_told_as_far_as_it_matters_now(
+    daemon: Daemon, journal: Journal, note: Path
+) -> None:
+    """A ban that is over is not told, nor its end; one that a later failure has kept alive is."""
+    noting(daemon, note, jail=THREE.replace("bantime = 1h", "bantime = 60"))
+    fail(journal, ONE, 3, ago=100)
+    fail(journal, TWO, 3, ago=100)
+    fail(journal, TWO, 1, ago=50)
+    daemon.start()
+    wait_until(lambda: banned(daemon, SET, TWO), "the ban")
+    wait_until(lambda: "ban" in " ".join(words(note)), "the action")
+    over = "SELECT count(*) FROM bans WHERE reason = 'expired'"
+    wait_until(lambda: query(daemon.database, over) == [(1,)], "the other's end")
+    wait_until(lambda: not query(daemon.database, OUTBOX), "an empty outbox")
+    daemon.cli("unban", TWO)
+    wait_until(lambda: words(note)[-1].startswith("unban"), "the unban")
+    said = [" ".join(line.split()[:2]) for line in lines(note)]
+    assert said == ["start sshd", f"ban {TWO}", f"unban {TWO}"]
