@@ -62,6 +62,8 @@ class Store:
         """Where a corrupt database was moved to at opening."""
         self.damaged = 0
         """Rows that make no sense and were left out."""
+        self._behind = False
+        """The tables are those of an older version still: there was no room for what is new."""
         self._lock = lock(path)
         try:
             self._db = self._open_sound()
@@ -85,7 +87,7 @@ class Store:
         try:
             return self._connect()
         except sqlite3.OperationalError as error:
-            if _code(error) not in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+            if not _lacks_room(error):
                 raise
             # No room for the index of the write-ahead log: held exclusively, that lives in memory instead.
             return self._connect("PRAGMA locking_mode = EXCLUSIVE")
@@ -102,12 +104,25 @@ class Store:
             if empty:
                 db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
             else:
-                _upgrade(db)
+                self._upgrade_if_there_is_room(db, last_try=bool(first))
             _touch_everything(db)
+            if not self._behind:
+                db.execute("SELECT count(at) FROM outbox").fetchone()
         except BaseException:
             db.close()
             raise
         return db
+
+    def _upgrade_if_there_is_room(self, db: sqlite3.Connection, *, last_try: bool) -> None:
+        """A full disk is no reason not to start: what was known can be read, and is enforced."""
+        try:
+            _upgrade(db)
+        except sqlite3.OperationalError as error:
+            if not (last_try and _lacks_room(error)):
+                raise
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            self._behind = True
 
     def _check_owner(self, db: sqlite3.Connection) -> bool:
         """Say whether the database is new. One that is not ours, or not yet ours to understand, stays as it is."""
@@ -131,6 +146,9 @@ class Store:
         """Write a batch, all of it or nothing."""
         db = self._db
         try:
+            if self._behind:
+                _upgrade(db)
+                self._behind = False
             db.execute("BEGIN IMMEDIATE")
             for decision in batch.decisions:
                 _write(db, decision)
@@ -211,7 +229,7 @@ class Store:
 
     def waiting(self) -> list[Row]:
         """What is still to be carried out, in the order of the decisions."""
-        return list(outbox.rows(self._rows(outbox.ALL)))
+        return [] if self._behind else list(outbox.rows(self._rows(outbox.ALL)))
 
     def cursors(
         self, offender: addresses.Offender, until: float, most: int, jail: str | None = None
@@ -340,7 +358,6 @@ def _touch_everything(db: sqlite3.Connection) -> None:
     db.execute("SELECT count(start), count(until) FROM bans").fetchone()
     db.execute("SELECT * FROM position").fetchall()
     db.execute("SELECT * FROM jails").fetchall()
-    db.execute("SELECT count(at) FROM outbox").fetchone()
 
 
 def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
@@ -351,6 +368,10 @@ def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
         sqlite3.SQLITE_FORMAT,
         sqlite3.SQLITE_ERROR,
     }
+
+
+def _lacks_room(error: sqlite3.Error) -> bool:
+    return _code(error) in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
 def _code(error: sqlite3.Error) -> int:

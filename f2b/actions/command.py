@@ -26,11 +26,11 @@ GRACE = 0.2
 OUTPUT = 2000
 """Bytes of what it prints that are kept."""
 LONGEST = 65_536
-"""Characters of a value: the kernel takes no longer variables than 128 KiB."""
+"""Bytes of a value: the kernel takes no longer variables than 128 KiB, nor a longer command."""
 
 _FROM_THE_LOG = {"matches", "ipmatches", "ipjailmatches", "ip-host"}
 _SAFE = re.compile(r"[A-Za-z0-9_.:/@+,=-]*")
-_PLAIN = re.compile(r"[A-Za-z0-9_.:@-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9_.:@-]{1,1000}")
 _INHERITED = ("PATH", "LANG", "TZ", "HOME")
 _MISSING = 127
 
@@ -78,7 +78,8 @@ def variable(tag: str) -> str:
 
 def clean(value: str) -> str:
     """As the environment can hold it; of a long text the end."""
-    return value[-LONGEST:].replace("\0", "").encode("utf-8", "replace").decode()
+    whole = value[-LONGEST:].replace("\0", "").encode("utf-8", "replace")
+    return whole[-LONGEST:].decode("utf-8", "ignore")
 
 
 def family(offender: Offender) -> str:
@@ -196,7 +197,11 @@ class Runner:
 async def run(command: Command, timeout: float) -> None:
     """Raises ActionError with the reason and the beginning of what it printed. When cancelled, everything is killed."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    with _Output() as output:
+    try:
+        kept = _Output()
+    except OSError as error:
+        raise ActionError(f"cannot be started: {error}", retry=True) from error
+    with kept as output:
         try:
             child = await asyncio.create_subprocess_exec(
                 "/bin/sh", "-c", command.text,

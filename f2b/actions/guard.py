@@ -158,7 +158,11 @@ class Guarded:
             self._busy = ""
             answers.put((result, failed))
 
-        threading.Thread(target=run, name=f"{self.name} {method}", daemon=True).start()
+        try:
+            threading.Thread(target=run, name=f"{self.name} {method}", daemon=True).start()
+        except RuntimeError as error:
+            self._busy = ""
+            raise ActionError(f"no thread for {method}: {error}", retry=True) from error
         patience = self._timeout if timeout is None else timeout
         try:
             result, failed = answers.get(timeout=patience)

@@ -86,6 +86,7 @@ class PluginRunner:
                 done.set_result(error)
 
         def run() -> None:
+            self._busy = True  # only now, since a thread may be refused
             error: BaseException | None = None
             try:
                 work()
@@ -95,7 +96,6 @@ class PluginRunner:
             with contextlib.suppress(RuntimeError):  # the loop may be gone by now
                 loop.call_soon_threadsafe(answer, error)
 
-        self._busy = True
         threading.Thread(target=run, daemon=True).start()
         try:
             async with asyncio.timeout(self.settings.timeout):

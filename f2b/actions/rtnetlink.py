@@ -117,7 +117,7 @@ class Routes:
             _request(change, first + index, acknowledge=index == last)
             for index, change in enumerate(changes)
         ]
-        self._socket.send(b"".join(packed))
+        self._post(b"".join(packed))
         codes: dict[int, int] = {}
         while True:
             for kind, _, sequence, _, body in self._receive():
@@ -148,7 +148,7 @@ class Routes:
         sequence = self._numbers(1)
         body = _ROUTE.pack(_NUMBERS[family], 0, 0, 0, _MAIN, protocol, 0, wanted, 0)
         size = _HEADER.size + len(body)
-        self._socket.send(_HEADER.pack(size, _GET, REQUEST | DUMP, sequence, 0) + body)
+        self._post(_HEADER.pack(size, _GET, REQUEST | DUMP, sequence, 0) + body)
         while True:
             for kind, flags, number, _, payload in self._receive():
                 if number != sequence:
@@ -163,12 +163,17 @@ class Routes:
                 if found := _read(payload, family):
                     yield found
 
+    def _post(self, packed: bytes) -> None:
+        try:
+            self._socket.send(packed)
+        except OSError as error:
+            raise _lost(error) from error
+
     def _receive(self) -> Iterator[tuple[int, int, int, int, bytes]]:
         try:
             data = self._socket.recv(1 << 18)
         except OSError as error:
-            code = errno.ETIMEDOUT if isinstance(error, TimeoutError) else error.errno
-            raise _failed(code or errno.EIO) from error
+            raise _lost(error) from error
         return _messages(data)
 
     def _numbers(self, count: int) -> int:
@@ -280,6 +285,11 @@ def _read(payload: bytes, family: Family) -> tuple[Offender, int, int, bool] | N
     packed = found.get(_DST, bytes(family.bits // 8))
     direct = _OIF in found and not found.keys() & {_GATEWAY, _MULTIPATH, _VIA}
     return Offender(family, packed, prefix), kind, protocol, direct
+
+
+def _lost(error: OSError) -> ActionError | NotPermittedError:
+    code = errno.ETIMEDOUT if isinstance(error, TimeoutError) else error.errno
+    return _failed(code or errno.EIO)
 
 
 def _failed(code: int) -> ActionError | NotPermittedError:

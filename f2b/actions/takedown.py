@@ -1,6 +1,7 @@
 """Takes down what f2b put up: without a daemon, or when another firewall took its place."""
 
 import contextlib
+from collections.abc import Callable
 
 from f2b.actions import rules
 from f2b.actions.base import Backend
@@ -28,22 +29,27 @@ def sweep(kept: Backend, settings: DaemonSettings, instance: str) -> None:
 
 
 def flush(table: str) -> list[str]:
-    """Take every wall of f2b down without a daemon; names what was there."""
-    rules_gone = flush_rules(table)
-    routes_gone = flush_routes()
-    try:
-        table_gone = flush_wall(table)
-    except ActionError:
-        # Where nf_tables cannot be used it holds nothing of ours.
-        if not rules_gone and not routes_gone:
-            raise
-        table_gone = False
-    found = (
-        (table_gone, f"table inet {table}"),
-        (rules_gone, "the chains of iptables-legacy"),
-        (routes_gone, "the routes"),
-    )
-    return [what for gone, what in found if gone]
+    """Take every wall of f2b down without a daemon; names what was there.
+
+    Each of them, whatever becomes of the others. What cannot be used here holds nothing of ours, if another does.
+    """
+    walls: dict[str, Callable[[], bool]] = {
+        f"table inet {table}": lambda: flush_wall(table),
+        "the chains of iptables-legacy": lambda: flush_rules(table),
+        "the routes": flush_routes,
+    }
+    found: list[str] = []
+    errors: list[F2bError] = []
+    for what, take_down in walls.items():
+        try:
+            if take_down():
+                found.append(what)
+        except F2bError as error:
+            errors.append(error)
+    for failed in errors:
+        if not found or not isinstance(failed, ActionError) or failed.retry:
+            raise failed
+    return found
 
 
 def _lift(backend: Backend) -> None:

@@ -5,6 +5,7 @@ they are queued. A slow action delays nobody but itself.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from time import monotonic
@@ -23,7 +24,7 @@ from f2b.daemon.recorder import Recorder
 from f2b.daemon.resolver import Resolver, look_up_address, look_up_own
 from f2b.decide.engine import Engine
 from f2b.decide.jail import Jail
-from f2b.model import Banned, Decision, Failure, Found, Lifted, Prolonged, Reason
+from f2b.model import Ban, Banned, Decision, Failure, Found, Lifted, Prolonged, Reason
 from f2b.outbox import Row, Step
 from f2b.protocol import ActionRow
 from f2b.store import Batch, Store
@@ -67,6 +68,9 @@ class Actions:
         self._queues: dict[Key, Queue] = {}
         self._left: dict[Key, set[Offender]] = {}  # whom they hear of anyway after a start
         self._tasks: dict[Queue, asyncio.Task[None]] = {}
+        self._superseded: list[str] = []
+        self._untold: OrderedDict[tuple[str, Offender], float] = OrderedDict()
+        """The starts of bans that no action holds: over when they were decided, or by now."""
         self.dropped = 0
 
     # --- life -----------------------------------------------------------------------------------
@@ -122,7 +126,13 @@ class Actions:
             elif settings != queue.runner.settings:
                 self._change(key, queue, settings)
         for key, settings in wanted.items():
-            if key not in self._queues:
+            if key in self._queues:
+                continue
+            # One that was taken away and comes back must not be ended by its own past.
+            before = [queue for queue in self._tasks if queue.key == key]
+            if before:
+                self._succeed(before[-1], settings)
+            else:
                 self._restore(self._open(settings), set())
 
     async def stop(self, timeout: float, *, lift: bool) -> None:
@@ -159,23 +169,55 @@ class Actions:
                 case Found(jail, offender, failure) if jail in acting:
                     found[jail, offender] = _groups(jail, failure)
                 case Banned(ban, enforce=True):
+                    self._untold.pop((ban.jail, ban.offender), None)
                     rows += self._rows(Step.BAN, decision, found.get((ban.jail, ban.offender), ()))
-                case Prolonged():
-                    rows += self._rows(Step.PROLONG, decision)
-                case Lifted():
-                    rows += self._rows(Step.UNBAN, decision)
+                case Banned(ban):
+                    self._note_untold(ban)
+                case Prolonged(ban):
+                    rows += self._rows(self._prolonging(ban), decision)
+                case Lifted(ban, reason):
+                    if self._untold.get((ban.jail, ban.offender)) != ban.start:
+                        rows += self._rows(Step.UNBAN, decision)
+                    if reason is Reason.EXPIRED:
+                        self._note_untold(ban)
                 case _:
                     pass
-        return tuple(rows)
+        return tuple(_latest(rows))
+
+    def _prolonging(self, ban: Ban) -> Step | None:
+        """What a new end means to an action. A late failure may be the first that makes the ban worth telling."""
+        key = ban.jail, ban.offender
+        if self._untold.get(key) != ban.start:
+            return Step.PROLONG
+        if not ban.lasts(self._clock()):
+            return None
+        del self._untold[key]
+        return Step.BAN
+
+    def _note_untold(self, ban: Ban) -> None:
+        self._untold[ban.jail, ban.offender] = ban.start
+        if len(self._untold) > CEILING:
+            self._untold.popitem(last=False)
 
     def submit(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            if (queue := self._queues.get((row.ban.jail, row.action))) is not None:
+            if (queue := self._queues.get((row.ban.jail, row.action))) is None:
+                continue
+            if row.step is Step.PROLONG and (before := queue.prolong(row)):
+                self._superseded.append(before)
+            else:
                 queue.add([Job(row)])
 
+    def superseded(self) -> tuple[str, ...]:
+        """The ids of rows in whose place later ones came; to be removed with the next transaction."""
+        taken, self._superseded = self._superseded, []
+        return tuple(taken)
+
     def _rows(
-        self, step: Step, decision: Banned | Prolonged | Lifted, groups: Groups = ()
+        self, step: Step | None, decision: Banned | Prolonged | Lifted, groups: Groups = ()
     ) -> Iterator[Row]:
+        if step is None:
+            return
         ban = decision.ban
         gone = isinstance(decision, Lifted) and decision.reason is Reason.JAIL_GONE
         for queue in self._of(ban.jail):
@@ -262,8 +304,12 @@ class Actions:
             queue.runner.settings = settings
             queue.reload()
             return
-        jobs = queue.jobs()
         del self._queues[key]
+        self._succeed(queue, settings)
+
+    def _succeed(self, queue: Queue, settings: ActionSettings) -> None:
+        """Let a new queue go on where that one is."""
+        jobs = queue.jobs()
         queue.retire(drain=False, flush=True)
         queue.heir = new = self._open(settings, after=queue)
         new.add(jobs)
@@ -290,7 +336,7 @@ class Actions:
         return jail is not None and jail.ledger.get(row.ban.offender) is not None
 
     async def _done(self, row: Row) -> None:
-        await self._recorder.record(Batch(done=(row.id,)))
+        await self._recorder.record(Batch(done=(row.id, *self.superseded())))
 
     async def _describe(self, job: Job, runner: AnyRunner) -> Mapping[str, str]:
         found = facts.of_the_ban(job.row, restored=job.restored)
@@ -301,6 +347,22 @@ class Actions:
     def _common(self, name: str) -> dict[str, str]:
         jail = self._engine.jails.get(name)
         return {**self._host, "time": f"{self._clock():.6f}", "name": name, **_figures(name, jail)}
+
+
+def _latest(rows: Sequence[Row]) -> list[Row]:
+    """Without those that move the end of a ban that is moved once more."""
+    kept: list[Row] = []
+    moved = set()
+    for row in reversed(rows):
+        key = row.action, row.ban.jail, row.ban.offender
+        if row.step is not Step.PROLONG:
+            moved.discard(key)
+        elif key in moved:
+            continue
+        else:
+            moved.add(key)
+        kept.append(row)
+    return kept[::-1]
 
 
 def _groups(jail: str, failure: Failure) -> Groups:

@@ -107,10 +107,10 @@ class Enforcer:
         with contextlib.suppress(TimeoutError, F2bError):
             async with asyncio.timeout(timeout):
                 await self._calling.acquire()
-            try:
-                return await asyncio.to_thread(self._backend.counters, jail)
-            finally:
-                self._calling.release()
+            asked = asyncio.ensure_future(asyncio.to_thread(self._backend.counters, jail))
+            # Whoever asks may be gone before the thread is: until then nobody else may call.
+            asked.add_done_callback(lambda _: self._calling.release())
+            return await asyncio.shield(asked)
         return {}
 
     def submit(self, decisions: Sequence[Decision]) -> None:
@@ -205,10 +205,15 @@ class Enforcer:
                     self._complain(f"{self.name}: works again, every ban is enforced")
                 failures, self.failing = 0, None
 
-    def lift(self) -> None:
+    async def lift(self, timeout: float) -> None:
+        """Take the wall down, for good: nothing is called after it."""
         try:
+            async with asyncio.timeout(timeout):
+                await self._calling.acquire()
             self._backend.lift()
-        except ActionError as error:
+        except TimeoutError:
+            self._complain(f"{self.name} could not be taken down: it is busy")
+        except F2bError as error:
             self._complain(f"{self.name} could not be taken down: {error}")
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -81,6 +81,17 @@ class Surroundings:
     clock: Callable[[], float]
 
 
+@contextmanager
+def _bugs_told() -> Iterator[None]:
+    """No thread can be started, say: that must not be the end of all that an action does."""
+    try:
+        yield
+    except ActionError:
+        raise
+    except Exception as error:
+        raise ActionError(f"bug: {error!r}", retry=True) from error
+
+
 class Queue:
     """`failing` says what went wrong last; `given_up` counts rows that were not carried out in their time.
 
@@ -94,6 +105,9 @@ class Queue:
         self._restored: dict[Offender, Ban] = {}
         self._aside: dict[Offender, deque[Job]] = {}
         self._due: list[tuple[float, int, Offender]] = []
+        self._prolonging: dict[
+            Offender, Job
+        ] = {}  # where that is the last that waits for the offender
         self._count = 0
         self._wake = asyncio.Event()
         self._ending = self._drain = False
@@ -105,20 +119,24 @@ class Queue:
         self.given_up = 0
 
     @property
+    def key(self) -> tuple[str, str]:
+        return self.runner.settings.jail, self.runner.settings.name
+
+    @property
     def name(self) -> str:
-        return f"{self.runner.settings.jail}/{self.runner.settings.name}"
+        return "/".join(self.key)
 
     def __len__(self) -> int:
         return len(self._ready) + sum(map(len, self._aside.values()))
 
     def jobs(self) -> list[Job]:
-        """All that waits, in order for each offender."""
-        return [*(job for jobs in self._aside.values() for job in jobs), *self._ready]
+        """All that waits, in order for each offender; without the one that is tried at the moment."""
+        waiting = [*(job for jobs in self._aside.values() for job in jobs), *self._ready]
+        return [job for job in waiting if job is not self._busy]
 
     def under_way(self) -> list[Job]:
-        """As `jobs`, with the one that is tried for the first time."""
-        first = self._busy is not None and self._busy.offender not in self._aside
-        return [*([self._busy] if self._busy and first else []), *self.jobs()]
+        """As `jobs`, with that one."""
+        return [*([self._busy] if self._busy else []), *self.jobs()]
 
     def untold(self) -> Iterator[Offender]:
         """Whose bans it has not carried out yet."""
@@ -140,7 +158,28 @@ class Queue:
         self._wake.set()
 
     def add(self, jobs: Iterable[Job]) -> None:
-        self._ready.extend(jobs)
+        for job in jobs:
+            self._ready.append(job)
+            if job.row.step is Step.PROLONG:
+                self._prolonging[job.offender] = job
+            else:
+                self._prolonging.pop(job.offender, None)
+        self._wake.set()
+
+    def prolong(self, row: Row) -> str | None:
+        """Let it take the place of an earlier end of the same ban that waits still; the id of that, if there is one.
+
+        Every failure of a banned offender moves the end: they must not become as many rows.
+        """
+        job = self._prolonging.get(row.ban.offender)
+        if job is None or job.row.ban.start != row.ban.start:
+            return None
+        before, job.row = job.row.id, row
+        return before
+
+    def _inherit(self, job: Job) -> None:
+        """What failed elsewhere comes before all that was decided later."""
+        self._ready.appendleft(job)
         self._wake.set()
 
     def retire(self, *, drain: bool, flush: bool) -> None:
@@ -150,6 +189,7 @@ class Queue:
             self._ready.clear()
             self._aside.clear()
             self._due.clear()
+            self._prolonging.clear()
         self._ending, self._drain, self._flush = True, drain, flush
         self._wake.set()
 
@@ -183,8 +223,9 @@ class Queue:
 
     async def _try(self, work: Awaitable[None]) -> None:
         try:
-            async with self._around.turns.turn():
-                await work
+            with _bugs_told():
+                async with self._around.turns.turn():
+                    await work
         except ActionError as error:
             self._failed(str(error))
 
@@ -224,11 +265,11 @@ class Queue:
             self._over(job)
             return
         self._busy = job
+        if self._prolonging.get(job.offender) is job:
+            del self._prolonging[job.offender]
         works = False
         try:
-            values = await self._around.describe(job, self.runner)
-            async with self._around.turns.turn():
-                anew = await self.runner.carry_out(job.row.step, values)
+            anew = await self._carry_out(job)
         except ActionError as error:
             self._failed(f"{job.row.step} {job.offender}: {error}")
             job.tries += 1
@@ -254,10 +295,16 @@ class Queue:
         if works and not self._aside:
             self.failing = None
 
+    async def _carry_out(self, job: Job) -> bool:
+        with _bugs_told():
+            values = await self._around.describe(job, self.runner)
+            async with self._around.turns.turn():
+                return await self.runner.carry_out(job.row.step, values)
+
     def _put_aside(self, job: Job, delay: float) -> None:
         if self._ending and not self._drain:
             if self.heir is not None:
-                self.heir.add([job])
+                self.heir._inherit(job)  # noqa: SLF001 - another of us
             return
         self._aside.setdefault(job.offender, deque([job]))
         self._enter(job.offender, max(delay, BACKOFF[min(job.tries, len(BACKOFF)) - 1]))

@@ -172,7 +172,7 @@ class Service:
         written = await self._recorder.finish(STOP)
         await self._enforcer.settled(STOP)
         if lift:
-            self._enforcer.lift()
+            await self._enforcer.lift(STOP)
         if not written:
             self._give_up()
         tasks = tuple(self._tasks)
@@ -276,7 +276,8 @@ class Service:
         """Remember, then enforce, then say so."""
         rows = self._actions.plan(decisions)
         try:
-            await self._recorder.record(Batch(tuple(decisions), position, outbox=rows))
+            done = self._actions.superseded()
+            await self._recorder.record(Batch(tuple(decisions), position, outbox=rows, done=done))
         finally:
             # Also when cancelled: it is decided.
             self._enforcer.submit(wall.touching(self._engine, decisions))

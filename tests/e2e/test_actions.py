@@ -245,3 +245,60 @@ def test_a_reload_starts_changes_and_ends(daemon: Daemon, journal: Journal, note
     assert done.returncode == 78
     assert "action.d/note.conf:2: timeout" in done.stderr
     assert json.loads(daemon.cli("--json", "status").stdout)["degraded"] == []
+
+
+def test_one_that_comes_back_while_it_ends(daemon: Daemon, journal: Journal, note: Path) -> None:
+    """Its stop must not take away what its new start has set up."""
+    slow = NOTE.replace("actionban = ", "actionban = sleep 2; ")
+    noting(daemon, note, slow)
+    daemon.start()
+    fail(journal, ONE, 3)
+    wait_until(lambda: words(note) == ["start sshd"], "the start")
+    wait_until(lambda: banned(daemon, SET, ONE), "a ban")
+    daemon.jails.write_text(THREE)
+    daemon.cli("reload")
+    noting(daemon, note, slow)
+    daemon.cli("reload")
+    wait_until(lambda: words(note)[-1:] == [f"ban {ONE} 1"], "the ban, told again")
+    whole = ["start sshd", f"ban {ONE} 0", "stop", "start sshd", f"ban {ONE} 1"]
+    assert words(note) == whole
+
+
+def test_who_goes_on_while_it_hangs_fills_no_outbox(
+    daemon: Daemon, journal: Journal, note: Path
+) -> None:
+    """The end of a ban moves with every failure; that it moved is worth telling once."""
+    go = note.with_name("go")
+    wait = f"actionprolong = while [ ! -e {go} ]; do sleep 0.1; done; echo prolong <ip>"
+    noting(daemon, note, NOTE.replace("actionprolong = echo prolong <ip>", wait))
+    daemon.start()
+    fail(journal, ONE, 3)
+    wait_until(lambda: f"ban {ONE} 0" in words(note), "the ban")
+    for _ in range(20):
+        fail(journal, ONE, 3)
+        time.sleep(0.15)
+    assert len(query(daemon.database, OUTBOX)) <= 3  # one is under way, one has come in its place
+    assert asked(daemon, "status", "sshd")["actions"][0]["waiting"] <= 2
+    go.touch()
+    wait_until(lambda: not query(daemon.database, OUTBOX), "an empty outbox")
+    assert words(note)[2:] == [f"prolong {ONE}"] * 2
+
+
+def test_a_backlog_is_told_as_far_as_it_matters_now(
+    daemon: Daemon, journal: Journal, note: Path
+) -> None:
+    """A ban that is over is not told, nor its end; one that a later failure has kept alive is."""
+    noting(daemon, note, jail=THREE.replace("bantime = 1h", "bantime = 60"))
+    fail(journal, ONE, 3, ago=100)
+    fail(journal, TWO, 3, ago=100)
+    fail(journal, TWO, 1, ago=50)
+    daemon.start()
+    wait_until(lambda: banned(daemon, SET, TWO), "the ban")
+    wait_until(lambda: "ban" in " ".join(words(note)), "the action")
+    over = "SELECT count(*) FROM bans WHERE reason = 'expired'"
+    wait_until(lambda: query(daemon.database, over) == [(1,)], "the other's end")
+    wait_until(lambda: not query(daemon.database, OUTBOX), "an empty outbox")
+    daemon.cli("unban", TWO)
+    wait_until(lambda: words(note)[-1].startswith("unban"), "the unban")
+    said = [" ".join(line.split()[:2]) for line in lines(note)]
+    assert said == ["start sshd", f"ban {TWO}", f"unban {TWO}"]

@@ -280,3 +280,30 @@ def test_started_on_a_full_disk_after_a_clean_stop(
     assert banned(on_disk, SET, FIRST)
     fail(journal, SECOND, 4)
     wait_until(lambda: banned(on_disk, SET, SECOND), "a ban without memory", 5)
+
+
+def test_a_database_of_before_on_a_full_disk(
+    disk: Path, on_disk: Daemon, journal: Journal, tmp_path: Path
+) -> None:
+    """What the newer version adds has no room yet: that is no reason to let everybody in."""
+    note = tmp_path / "note"
+    text = f"[Definition]\nactionban = echo <ip> >> {note}\nnorestored = 1\n"
+    (on_disk.config / "action.d/note.conf").write_text(text)
+    on_disk.jails.write_text(THREE + "action = %(action_)s\n  note\n")
+    assert on_disk.stop() == 0
+    with closing(sqlite3.connect(on_disk.database)) as old:
+        old.executescript("DROP TABLE outbox; PRAGMA user_version = 1; VACUUM;")
+    fill(disk)
+    on_disk.namespace.run(["nft", "flush", "ruleset"])
+    on_disk.start()
+    assert banned(on_disk, SET, FIRST)
+    fail(journal, SECOND, 4)
+    wait_until(lambda: banned(on_disk, SET, SECOND), "a ban without memory", 5)
+    wait_until(lambda: note.exists() and note.read_text() == f"{SECOND}\n", "the action", 5)
+    (disk / "filler").unlink()
+    wait_until(lambda: degraded(on_disk) == "", "the memory", 15)
+    assert on_disk.stop() == 0
+    assert failures(on_disk) == {FIRST: 3, SECOND: 4}
+    assert bans(on_disk) == [("sshd", FIRST, 1), ("sshd", SECOND, 1)]
+    assert query(on_disk.database, "PRAGMA user_version") == [(2,)]
+    assert not list(disk.glob("*.corrupt-*"))

@@ -1,10 +1,13 @@
 """What start() builds, keeps and removes; read with nft, not with our own code."""
 
+import ctypes
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
+from f2b.actions import takedown
 from f2b.actions.nftables import Nftables
 from f2b.actions.standing import flush_wall
 from f2b.addresses import parse
@@ -12,9 +15,11 @@ from f2b.config.settings import Blocktype
 from f2b.errors import ActionError, ForeignWallError
 from tests.netns.conftest import TABLE, Lab
 from tests.netns.values import NOW, ban, jail, put
+from tests.support.netns import Namespace
 
 pytestmark = pytest.mark.root
 
+IPT_SO_GET_INFO = 64  # asking for a table makes the kernel load it
 MAIL = (110, 143, 465, 587, 993, 995, 4190)
 
 
@@ -172,6 +177,25 @@ def test_flush_without_a_daemon(lab: Lab, wall: Nftables) -> None:
         lab.nft("add", "table", "inet", TABLE)
         assert not flush_wall(TABLE)
         assert TABLE in lab.nft("list", "ruleset")
+
+
+def test_flush_where_others_have_iptables_legacy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tools may not be installed: that is no reason to leave our table."""
+    with Namespace() as server, server.inside():
+        wall = Nftables(TABLE, "prerouting", "i")
+        wall.start([jail()], [], [], NOW)
+        wall.close()
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as asking:
+            asked, size = ctypes.create_string_buffer(b"filter", 84), ctypes.c_uint(84)
+            libc = ctypes.CDLL(None)
+            if libc.getsockopt(
+                asking.fileno(), socket.SOL_IP, IPT_SO_GET_INFO, asked, ctypes.byref(size)
+            ):
+                pytest.skip("this kernel has no ip_tables")
+        with monkeypatch.context() as bare:
+            bare.setenv("PATH", "/nowhere")
+            assert takedown.flush(TABLE) == [f"table inet {TABLE}"]
+        assert server.run(["nft", "list", "ruleset"]) == ""
 
 
 def test_jails_that_would_share_a_set_are_refused(wall: Nftables) -> None:

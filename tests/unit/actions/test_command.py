@@ -1,12 +1,13 @@
 """What the shell gets, tried on the shell itself."""
 
 import asyncio
+import resource
 import time
 from pathlib import Path
 
 import pytest
 
-from f2b.actions.command import Runner, clean, filled, run
+from f2b.actions.command import LONGEST, Runner, clean, filled, run
 from f2b.config.settings import ActionCommands, ActionSettings
 from f2b.errors import ActionError
 
@@ -67,6 +68,30 @@ def test_what_stands_for_a_tag(text: str, command: str) -> None:
 def test_a_long_value_keeps_its_end() -> None:
     assert filled("x", {"matches": "a" * 300_000 + "b"}).environment["F2B_MATCHES"][-2:] == "ab"
     shell('test "${#F2B_MATCHES}" = 65536', {"matches": "a" * 300_000})
+
+
+@pytest.mark.parametrize("value", ["€" * 70_000, "a" * 300_000], ids=["wide", "plain"])
+def test_no_value_is_too_long_for_the_kernel(tmp_path: Path, value: str) -> None:
+    note = tmp_path / "note"
+    for text in (f"echo <matches> > {note}", f"true '<matches>'; echo \"<matches>\" > {note}"):
+        shell(text, {"matches": value})
+        told = note.read_text().strip()
+        assert value.endswith(told)
+        assert len(told.encode()) > LONGEST - 4
+
+
+def test_no_descriptor_is_left_is_a_failure_to_be_tried_again() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def starved() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            with pytest.raises(ActionError, match="cannot be started"):
+                await run(filled("true", {}), 5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    asyncio.run(starved())
 
 
 def test_a_command_that_leaves_something_behind_is_not_waited_for() -> None:

@@ -346,6 +346,54 @@ def test_not_settled_while_the_kernel_does_not_answer() -> None:
 
 def test_lift_and_close_go_to_the_backend() -> None:
     world = World()
-    world.enforcer.lift()
+    asyncio.run(world.enforcer.lift(1))
     world.enforcer.close()
     assert (world.kernel.calls, world.enforcer.name) == (["lift", "close"], "kernel")
+
+
+def test_the_wall_is_lifted_after_all_else() -> None:
+    """What is under way at a stop must not put up again what was taken down."""
+
+    async def body(world: World) -> None:
+        world.kernel.open.clear()
+        world.ban(A)
+        await world.busy()
+        lifting = asyncio.create_task(world.enforcer.lift(5))
+        await asyncio.sleep(0.05)
+        world.ban(B)
+        world.kernel.open.set()
+        await lifting
+        await asyncio.sleep(0.05)
+        assert world.kernel.calls == ["apply", "lift"]
+        assert not world.kernel.crowded
+
+    at_work(body)
+
+
+def test_a_wall_that_is_busy_for_ever_does_not_hold_up_the_end() -> None:
+    async def body(world: World) -> None:
+        world.kernel.open.clear()
+        world.ban(A)
+        await world.busy()
+        await world.enforcer.lift(0.05)
+        assert world.said == ["kernel could not be taken down: it is busy"]
+        world.kernel.open.set()
+        await world.settled()
+
+    at_work(body)
+
+
+def test_who_asks_for_counters_and_goes_away_leaves_the_wall_busy() -> None:
+    async def body(world: World) -> None:
+        world.kernel.open.clear()
+        asking = asyncio.create_task(world.enforcer.counters("sshd", 1))
+        await world.busy()
+        asking.cancel()
+        world.ban(A)
+        await asyncio.sleep(0.05)
+        assert world.kernel.calls == ["counters"]
+        world.kernel.open.set()
+        await world.settled()
+        assert (world.held, world.kernel.crowded) == ({A}, False)
+
+    at_work(body)

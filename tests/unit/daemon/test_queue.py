@@ -162,6 +162,55 @@ def test_an_heir_takes_over_what_fails_at_the_end() -> None:
     assert new.queue.waiting <= 1
 
 
+def test_a_bug_in_one_step_does_not_end_the_action() -> None:
+    class Broken(Told):
+        async def carry_out(self, step: str, values: Mapping[str, str]) -> bool:
+            if not self.told:
+                self.told.append("bug")
+                raise RuntimeError("can't start new thread")
+            return await super().carry_out(step, values)
+
+    scene = Scene(Broken())
+
+    async def part() -> None:
+        scene.queue.add([Job(row("192.0.2.1"))])
+        await until(lambda: not scene.queue.waiting)
+
+    play(scene, part)
+    assert scene.runner.told == ["bug", "ban 192.0.2.1"]
+    assert "can't start new thread" in scene.said[0]
+
+
+@pytest.mark.parametrize("tried", [1, 2], ids=["first", "again"])
+def test_what_an_heir_takes_over_keeps_its_order(tried: int) -> None:
+    """An offender whose ban comes after its unban would be kept out for ever."""
+
+    class Slow(Told):
+        async def carry_out(self, step: str, values: Mapping[str, str]) -> bool:
+            self.told.append(f"{step} {values['ip']}")
+            await asyncio.sleep(0.05)
+            raise ActionError("no")
+
+    old, new = Scene(Slow()), Scene(Told())
+
+    async def part() -> None:
+        first = asyncio.create_task(old.queue.run())
+        old.queue.add([Job(row("192.0.2.1")), Job(row("192.0.2.1", Step.UNBAN))])
+        await until(lambda: len(old.runner.told) == tried)
+        jobs = old.queue.jobs()
+        old.queue.retire(drain=False, flush=True)
+        old.queue.heir = new.queue
+        new.queue.add(jobs)
+        second = asyncio.create_task(new.queue.run(first))
+        await until(lambda: not new.queue.waiting)
+        new.queue.retire(drain=False, flush=False)
+        await asyncio.wait_for(asyncio.gather(first, second), 2)
+
+    asyncio.run(part())
+    assert new.runner.told == ["ban 192.0.2.1", "unban 192.0.2.1"]
+    assert [each.step for each in new.done] == [Step.BAN, Step.UNBAN]
+
+
 def test_a_wave_of_bans_is_no_wave_of_processes() -> None:
     turns = Turns()
     running = most = 0

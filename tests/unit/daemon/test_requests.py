@@ -326,4 +326,4 @@ def test_a_reload_that_fails_raises_what_is_wrong(office: Office) -> None:
 def test_questions_decide_nothing(office: Office) -> None:
     for request in (Ping(), Status(), Status("sshd"), Banned()):
         office.ask(request)
-    assert (office.carried_out, office.kernel.calls) == ([], [])
+    assert (office.carried_out, {*office.kernel.calls} - {"counters"}) == ([], set())
