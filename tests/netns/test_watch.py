@@ -87,8 +87,8 @@ def test_a_long_restore_is_not_heard_but_what_others_do_meanwhile_is_found(
     write = started._write
     turns: list[str] = []
 
-    def disturbed(*arguments: Any) -> Any:
-        written = write(*arguments)
+    def disturbed(*arguments: Any, fresh: bool) -> Any:
+        written = write(*arguments, fresh=fresh)
         turns.append(lab.nft("flush", "set", "inet", TABLE, "addr-set-sshd") if not turns else "")
         return written
 

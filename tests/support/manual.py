@@ -23,9 +23,9 @@ def shown(page: str) -> dict[str, str]:
 def install(folder: Path, files: dict[str, str], *modules: str) -> Path:
     """The modules as pip would leave them behind for that pyproject.toml. What is returned belongs into PYTHONPATH."""
     project = tomllib.loads(files["pyproject.toml"])["project"]
-    info = folder / f"{project['name']}-{project['version']}.dist-info"
-    info.mkdir(parents=True)
     name, version = project["name"], project["version"]
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     lines: list[str] = []
     for group, points in project["entry-points"].items():

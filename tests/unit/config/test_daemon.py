@@ -92,7 +92,7 @@ def test_a_bad_setting_stops_the_load(tmp_path: Path, setting: str, message: str
         ),
         (
             "[Thread]\nstacksize = 0\n",
-            "f2b.conf:2: stacksize is ignored because there is only one thread",
+            "f2b.conf:2: stacksize is ignored because Python's is enough",
         ),
         (
             "[Definition]\nloglvl = x\n",
