@@ -118,10 +118,11 @@ def run(path: Path, history: list[Entry], plan: Plan) -> Outcome:
     """A crash comes when a batch is decided on and not committed; what is done by hand is done once."""
     unbanned: set[int] = set()
     life = Life(path, history, plan, 2e6)
-    number = 0
+    number, newest = 0, 0.0
     while not life.over:
         size = plan.sizes[number % len(plan.sizes)]
-        newest = max(entry.time for entry in history[: life.done + size])
+        # A clock does not go back because entries are read again.
+        newest = max(newest, *(entry.time for entry in history[: life.done + size]))
         clock = newest if plan.live else history[-1].time + 1_000
         now = clock + plan.clock_steps[number % len(plan.clock_steps)]
         batch, done = life.batch(size, now, unbanned)
