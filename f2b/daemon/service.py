@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from f2b import __version__
@@ -24,7 +24,7 @@ from f2b.daemon.enforcer import Enforcer
 from f2b.daemon.events import Events, Level
 from f2b.daemon.exempt import Exempt
 from f2b.daemon.health import Health
-from f2b.daemon.live import Live
+from f2b.daemon.live import Live, Look
 from f2b.daemon.notify import Notifier
 from f2b.daemon.own import Own
 from f2b.daemon.pace import Pace
@@ -36,7 +36,7 @@ from f2b.decide.engine import Engine
 from f2b.decide.holds import Holds
 from f2b.detect.session import LIFETIME
 from f2b.errors import Exit, F2bError
-from f2b.model import Decision, Entry, Found, Position
+from f2b.model import Decision, Found, Position
 from f2b.protocol import DaemonStatus
 from f2b.store import Batch, Store
 
@@ -239,9 +239,11 @@ class Service:
         if self._failure is not None:
             raise self._failure
 
-    async def _decide(self, entries: Sequence[tuple[Entry, bool]]) -> bool:
+    async def _decide(self, look: Look) -> bool:
         """Slice by slice; say whether there was anything to decide."""
-        busy = bool(entries)
+        entries, passed, end = look
+        busy = bool(entries or passed)
+        self._engine.pass_over(passed)
         reader = self._live.reader
         while True:
             now, before = time.time(), self._position
@@ -249,6 +251,8 @@ class Service:
             entries = entries[number:]
             if last is not None:
                 self._position = Position(last.cursor, last.time, self._engine.oldest_session())
+            if not entries and end.cursor != self._position.cursor:
+                self._position = replace(end, sessions=self._engine.oldest_session())
             decisions += self._questions.take(before, now)
             decisions += self._engine.tick(now)
             if any(isinstance(decision, Found) for decision in decisions):
@@ -259,7 +263,7 @@ class Service:
             if decisions or (behind and time.monotonic() - self._followed > FOLLOW_UP):
                 self._followed = time.monotonic()
                 await self._carry_out(decisions, safe)
-            elif number:
+            elif number or passed:
                 await asyncio.sleep(0)
             self._keep_house()
             # After a reload another reader may bring the rest again.

@@ -1,5 +1,6 @@
 """A filter: compiled regexes and the memory of lines and open sessions. Entry in, failure or nothing out."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from f2b.addresses import Family, Offender, is_name, parse, parse_host
@@ -14,6 +15,9 @@ from f2b.model import Entry, Failure, Suspect
 
 WIDEST = {Family.INET: 8, Family.INET6: 16}
 """No log line may ban more than that: <SUBNET> would take a /0."""
+
+
+Places = Sequence[int] | None
 
 
 class Hit(NamedTuple):
@@ -54,9 +58,12 @@ class Filter:
         self.nobody: str | None = None
         """The first that a line named and that can never be banned: an id, or a name that is not looked up."""
 
-    def find(self, entry: Entry) -> Failure | Suspect | None:
-        """The failure that this entry is, if any. Remembers what later entries need."""
-        return self._told(self._read(entry, 0), entry)
+    def find(self, entry: Entry, places: Places = None) -> Failure | Suspect | None:
+        """The failure that this entry is, if any. Remembers what later entries need.
+
+        `places` are those of the failregexes that may match; None: any may.
+        """
+        return self._told(self._read(entry, 0, places), entry)
 
     def suspect(self, hit: Hit, entry: Entry) -> Suspect | None:
         """What a hit comes to that names a host instead of an address, where names are looked up."""
@@ -88,13 +95,13 @@ class Filter:
             return None
         return self.suspect(hit, entry) or self.failure(hit, entry)
 
-    def _read(self, entry: Entry, first: int) -> Hit | None:
+    def _read(self, entry: Entry, first: int, places: Places = None) -> Hit | None:
         """Ask in one reading after the other, until something at all matched or there is something to wait for."""
         for number, (reading, ring) in enumerate(self._readings[first:], first):
             text = self.lines.read(reading, entry.fields, self._maxlength)
             if ring:
                 text = ring.add(text, entry.time)
-            found = self.searcher.ask(text, self.guard)
+            found = self.searcher.ask(text, self.guard, (), places)
             if found is None:
                 continue
             numbers = ring.numbers() if ring else ()

@@ -17,7 +17,7 @@ from f2b.model import Entry, Marks, Position
 
 STRIDE = 4096
 """Entries that are looked at in one go: a few milliseconds where most are passed over."""
-FULL = 4
+FULL = 2
 """So many full batches one after the other are a backlog."""
 
 Field = Callable[[str], bytes]
