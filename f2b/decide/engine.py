@@ -22,7 +22,7 @@ OWN_UNIT = b"f2b.service"
 FUTURE = 1.0
 """Seconds that an entry may be ahead of the clock before its time is clipped."""
 
-Find = Callable[[Entry], Failure | Suspect | None]
+Find = Callable[[Entry, Places], Failure | Suspect | None]
 
 
 class Slow(NamedTuple):
@@ -63,7 +63,7 @@ class Engine:
         self.guard.begin()
         decisions: list[Decision] = []
         for jail, places in self._readers(entry):
-            found = self._look(jail, entry, partial(jail.filter.find, places=places))
+            found = self._look(jail, entry, jail.filter.find, places)
             if found is not None:
                 decisions += self.weigh(jail, found, now)
         return decisions
@@ -87,7 +87,7 @@ class Engine:
         """Rebuild the filters' session memory from an entry that was decided on before."""
         self.guard.begin()
         for jail, places in self._readers(entry):
-            self._look(jail, entry, partial(jail.filter.find, places=places), warm=True)
+            self._look(jail, entry, jail.filter.find, places, warm=True)
 
     def wants(self, slow: Slow) -> bool:
         """Say whether the answer still matters. A filter that is gone by now has its past read anew."""
@@ -101,7 +101,7 @@ class Engine:
         jail = self.jails[slow.jail]
         self.guard.begin()
         late = partial(jail.filter.late, slow.question, take)
-        found = self._look(jail, slow.entry, late, warm=slow.warm)
+        found = self._look(jail, slow.entry, late, None, warm=slow.warm)
         return None if found is None or slow.warm else (jail, found)
 
     def oldest_session(self) -> float | None:
@@ -256,11 +256,11 @@ class Engine:
         ]
 
     def _look(
-        self, jail: Jail, entry: Entry, find: Find, *, warm: bool = False
+        self, jail: Jail, entry: Entry, find: Find, places: Places, *, warm: bool = False
     ) -> Failure | Suspect | None:
         filter_ = jail.filter
         filter_.guard, filter_.lines = self.guard, self._lines
-        found = _find(jail, entry, find)
+        found = _find(jail, entry, find, places)
         if filter_.questions:
             self.slow += [Slow(jail.name, filter_, entry, q, warm) for q in filter_.questions]
             filter_.questions.clear()
@@ -277,9 +277,9 @@ def _let_go(jail: Jail, before: IgnoreList, now: float) -> list[Decision]:
     ]
 
 
-def _find(jail: Jail, entry: Entry, find: Find) -> Failure | Suspect | None:
+def _find(jail: Jail, entry: Entry, find: Find, places: Places) -> Failure | Suspect | None:
     try:
-        return find(entry)
+        return find(entry, places)
     except Exception as error:  # noqa: BLE001 - else the entry would stop all jails, at every start again
         jail.bug = f"{error!r} at journal entry {entry.cursor}"
         return None

@@ -79,7 +79,7 @@ class Filter:
         return self._read(entry, 0)
 
     def late(
-        self, question: Question, take: Take | None, entry: Entry
+        self, question: Question, take: Take | None, entry: Entry, places: Places = None
     ) -> Failure | Suspect | None:
         """What `find` would have said, had the question been answered in time."""
         _, ring = self._readings[question.reading]
@@ -88,7 +88,7 @@ class Filter:
             if take.regex >= 0:
                 hit = self._hit(take, entry) if counts else None
                 return self._told(hit, entry)
-        return self._told(self._read(entry, question.reading + 1), entry)
+        return self._told(self._read(entry, question.reading + 1, places), entry)
 
     def _told(self, hit: Hit | None, entry: Entry) -> Failure | Suspect | None:
         if hit is None or not hit.failed:
