@@ -19,6 +19,8 @@ STRIDE = 4096
 """Entries that are looked at in one go: a few milliseconds where most are passed over."""
 FULL = 2
 """So many full batches one after the other are a backlog."""
+WEIGHED = 64
+"""After so many strides it may be another mixture of entries."""
 
 Field = Callable[[str], bytes]
 """Fetches a field of the entry at hand; raises KeyError where it has none of that name."""
@@ -35,47 +37,71 @@ class Stride(NamedTuple):
 
 
 class Backlog:
-    """`sift` says what is wanted. Without it there are no strides, since everything is."""
+    """`sift` says what is wanted. Without it there are no strides, since everything is.
 
-    def __init__(self) -> None:
+    Where the reader has matches, of so many `terms`, strides go along them only if few entries fit.
+    """
+
+    def __init__(self, options: Mapping[str, str], terms: int) -> None:
+        """`options` name the journal to the library."""
         self.sift: Sift | None = None
+        self._options = options
+        self._terms = terms
         self._full = 0
+        self._handle: Any = None
         self._whole: Cursor | None = None
+        self._few = False
+        self._strides = 0
 
-    def batch(self, options: Mapping[str, str], *, full: bool) -> None:
-        """Hear of a batch that was read with care. `options` name the journal to the library."""
+    def batch(self, *, full: bool) -> None:
+        """Hear of a batch that was read with care."""
         self._full = self._full + 1 if full else 0
         if self.sift is not None and self._full >= FULL:
             self._full = 0
-            self._whole = _end(options)
+            self._begin()
+
+    def end(self) -> None:
+        """Let go of the files."""
+        self._whole = None
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
 
     @property
-    def known(self) -> bool:
-        """Whether a stride may be tried."""
+    def active(self) -> bool:
+        """Whether a stride is worth trying."""
         return self.sift is not None and self._whole is not None
 
-    def stride(self, handle: Any, place: Position, limit: int) -> Stride | None:
-        """Go on from that place, where the handle was sent, until `limit` entries are wanted."""
+    def stride(self, matched: Any, place: Position, limit: int) -> Stride | None:
+        """Go on from that place until `limit` entries are wanted. `matched` is the reader's handle, sent anywhere."""
+        if self.sift is None or self._whole is None:
+            return None
+        # Every index look-up costs an eighth of what an entry costs that is looked at. Now and then it is weighed anew.
+        weigh = self._terms > 0 and self._strides % WEIGHED == 0
+        self._strides += 1
+        along = matched if weigh or self._few else self._handle
         try:
-            stride = self._stride(handle, place, limit)
+            stride = self._stride(along, self.sift, place, limit)
         except (OSError, ValueError):
             stride = None
-        if stride is None or not self._covers(stride.place):
-            self._whole = None
+        last = Cursor.parse((stride and stride.place.cursor) or "")
+        if stride is None or last is None or not _written_before(last, self._whole):
+            self.end()
             return None
+        if weigh and (first := Cursor.parse(place.cursor or "")) and first.source == last.source:
+            self._few = stride.looked * (1 + self._terms / 8) < last.number - first.number
         return stride
 
-    def _covers(self, place: Position) -> bool:
-        last = Cursor.parse(place.cursor or "")
-        if last is None or self._whole is None:
-            return False
-        # Wall clocks say nothing of what was written first.
-        ordered = last.source == self._whole.source or last.boot == self._whole.boot
-        return ordered and self._whole.is_after(last)
+    def _begin(self) -> None:
+        """Look for the last entry of all, with a handle of its own: one with matches that goes there may stay deaf."""
+        self._handle = journal.Reader(**self._options)
+        self._handle.seek_tail()
+        if self._handle._previous():
+            self._whole = Cursor.parse(self._handle._get_cursor())
 
-    def _stride(self, handle: Any, place: Position, limit: int) -> Stride | None:
-        assert self.sift is not None
-        sift, advance, fetch = self.sift, handle._next, handle._get
+    def _stride(self, handle: Any, sift: Sift, place: Position, limit: int) -> Stride | None:
+        advance, fetch = handle._next, handle._get
+        seek(handle, place)
         if not advance() or (handle._get_cursor() == place.cursor and not advance()):
             return None
         entries: list[Entry] = []
@@ -94,6 +120,19 @@ class Backlog:
             if not advance():
                 return None
         return Stride(entries, looked, Position(handle._get_cursor(), _time(handle)))
+
+
+def seek(handle: Any, place: Position) -> None:
+    """Go to a place. The entry there comes next once more, if it still exists and fits."""
+    if place.cursor is None:
+        handle.seek_realtime(round(place.time * 1e6))
+    else:
+        handle.seek_cursor(place.cursor)
+
+
+def _written_before(one: Cursor, other: Cursor) -> bool:
+    """Say so only if it is sure: wall clocks say nothing of it."""
+    return (one.source == other.source or one.boot == other.boot) and other.is_after(one)
 
 
 def taken(handle: Any, fields: dict[str, Any], marks: Marks | None = None) -> Entry:
@@ -115,13 +154,3 @@ def _time(handle: Any) -> float:
 def _stamp(value: object) -> int:
     """Read the sender's time in microseconds; 0 if there is none."""
     return int(value) if isinstance(value, bytes) and value.isdigit() and len(value) < 20 else 0
-
-
-def _end(options: Mapping[str, str]) -> Cursor | None:
-    """Look for the last entry of all, with a handle of its own: one with matches that goes there may stay deaf."""
-    scout = journal.Reader(**options)
-    try:
-        scout.seek_tail()
-        return Cursor.parse(scout._get_cursor()) if scout._previous() else None
-    finally:
-        scout.close()

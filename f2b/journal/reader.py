@@ -21,7 +21,7 @@ from typing import Any
 from systemd import journal
 
 from f2b.errors import JournalError, NotPermittedError
-from f2b.journal.backlog import Backlog, Sift, taken
+from f2b.journal.backlog import Backlog, Sift, seek, taken
 from f2b.journal.cursor import Cursor, reached
 from f2b.journal.files import Files
 from f2b.journal.match import Group
@@ -74,7 +74,8 @@ class JournalReader:
         self._warm = 0
         self._drained = False
         self._gap: Gap | None = None
-        self._backlog = Backlog()
+        terms = sum(1 for group in self._groups for _ in group.words())
+        self._backlog = Backlog(self._files.options, terms)
         self.trouble = ""
         self.skipped = self.looked = 0
 
@@ -104,6 +105,7 @@ class JournalReader:
 
     def close(self) -> None:
         """Let go of the files."""
+        self._backlog.end()
         if self._handle is not None:
             self._handle.close()  # which takes its descriptor out of the epoll set, too
             self._handle = None
@@ -229,11 +231,7 @@ class JournalReader:
     # --- the position ---------------------------------------------------------------------------
 
     def _rewind(self) -> None:
-        """Go to our place. The entry there comes next once more, if it still exists and fits."""
-        if self._place.cursor is None:
-            self._handle.seek_realtime(round(self._place.time * 1e6))
-        else:
-            self._handle.seek_cursor(self._place.cursor)
+        seek(self._handle, self._place)
 
     def _walk_back(self, warmup: float) -> None:
         """Count the entries of the warm-up, and make the one before them our place."""
@@ -262,8 +260,7 @@ class JournalReader:
     # --- the entries ----------------------------------------------------------------------------
 
     def _batch(self, limit: int) -> list[Entry]:
-        if self._backlog.known and not self._warm:
-            self._rewind()
+        if self._backlog.active and not self._warm:
             if stride := self._backlog.stride(self._handle, self._place, limit):
                 self._place = stride.place
                 self.looked += stride.looked
@@ -271,7 +268,7 @@ class JournalReader:
             self._rewind()
         before = self.looked
         entries = self._steps(limit)
-        self._backlog.batch(self._files.options, full=self.looked - before == limit)
+        self._backlog.batch(full=self.looked - before == limit)
         return entries
 
     def _steps(self, limit: int) -> list[Entry]:
