@@ -24,11 +24,15 @@ ATTENTION = 60.0
 
 
 class Look(NamedTuple):
-    """What was read: the entries that somebody may want, how many were passed over, and how far it went."""
+    """What was read: the entries that somebody may want, how many were passed over, and how far it went.
+
+    `more`: there is more at hand.
+    """
 
     entries: Sequence[tuple[Entry, bool]]
     passed: int
     end: Position
+    more: bool = False
 
 
 class Live:
@@ -74,7 +78,8 @@ class Live:
         if self.reader.trouble != self._trouble:
             self._trouble = self.reader.trouble
             self._complain(self._trouble or "the journal can be read again")
-        return Look(entries, self.reader.looked - before - len(entries), self.reader.last)
+        looked = self.reader.looked - before
+        return Look(entries, looked - len(entries), self.reader.last, looked >= BATCH)
 
     def found(self) -> None:
         """A failure: the next may come at once."""

@@ -44,6 +44,8 @@ FOLLOW_UP = 5.0
 """Seconds until a position without decisions is written."""
 STEP = 2.0
 """Seconds by which wall clock and monotonic clock may drift apart before all timeouts are written anew."""
+GATHER = 0.05
+"""Seconds for which decisions may wait for company in one transaction while there is more to read at once."""
 PURGE = 3600.0
 STOP = 5.0
 
@@ -116,6 +118,7 @@ class Service:
         self._failure: BaseException | None = None
         source = self._config.daemon.journal
         self._live = Live(source, self._engine.jails.values(), self._events.error)
+        self._gathered: list[Decision] = []
         self._followed = self._fed = float("-inf")
         self._purged = time.monotonic()
         self._offset = time.time() - time.monotonic()
@@ -165,8 +168,8 @@ class Service:
     async def _stop(self, *, lift: bool) -> None:
         await self._catch_ups.stop()
         await self._questions.stop()
-        if self._position.cursor:
-            self._spawn(self._recorder.record(Batch(position=self._safe())))
+        if self._position.cursor or self._gathered:
+            self._spawn(self._carry_out((), self._safe()))
             await asyncio.sleep(0)
         await self._actions.stop(STOP, lift=lift)
         written = await self._recorder.finish(STOP)
@@ -241,7 +244,7 @@ class Service:
 
     async def _decide(self, look: Look) -> bool:
         """Slice by slice; say whether there was anything to decide."""
-        entries, passed, end = look
+        entries, passed, end, more = look
         busy = bool(entries or passed)
         self._engine.pass_over(passed)
         reader = self._live.reader
@@ -258,17 +261,24 @@ class Service:
             if any(isinstance(decision, Found) for decision in decisions):
                 self._live.found()
             busy = busy or bool(decisions)
-            safe = self._safe()
-            behind = self._position.cursor is not None and safe != self._recorder.committed
-            if decisions or (behind and time.monotonic() - self._followed > FOLLOW_UP):
+            self._gathered += decisions
+            if self._is_time(more=more or bool(entries)):
                 self._followed = time.monotonic()
-                await self._carry_out(decisions, safe)
+                await self._carry_out((), self._safe())
             elif number or passed:
                 await asyncio.sleep(0)
             self._keep_house()
             # After a reload another reader may bring the rest again.
             if not entries or self._stopping.is_set() or self._live.reader is not reader:
                 return busy
+
+    def _is_time(self, *, more: bool) -> bool:
+        """Say whether to commit now: decisions at once, or soon if more may come at once; a position alone later."""
+        waited = time.monotonic() - self._followed
+        if self._gathered:
+            return not more or waited > GATHER
+        behind = self._position.cursor is not None and self._safe() != self._recorder.committed
+        return behind and waited > FOLLOW_UP
 
     def _safe(self) -> Position:
         """How far everything is decided: a restart reads on from there."""
@@ -277,7 +287,9 @@ class Service:
     async def _carry_out(
         self, decisions: Sequence[Decision], position: Position | None = None
     ) -> None:
-        """Remember, then enforce, then say so."""
+        """Remember, then enforce, then say so: what was gathered, and these."""
+        decisions = [*self._gathered, *decisions]
+        self._gathered.clear()
         rows = self._actions.plan(decisions)
         try:
             done = self._actions.superseded()
