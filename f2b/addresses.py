@@ -81,6 +81,12 @@ def parse(text: str) -> Offender:
     return _offender(ip, prefix)
 
 
+def address(packed: bytes) -> Offender:
+    """A single address, as the kernel says it."""
+    family = Family.INET if len(packed) == 4 else Family.INET6
+    return Offender(family, packed, family.bits)
+
+
 @lru_cache(maxsize=4096)
 def parse_host(text: str) -> Offender | None:
     """Read a single address out of a log line; None for anything that is not exactly one address."""
