@@ -4,7 +4,6 @@ There are no transactions: the kernel carries out each request of a datagram by 
 refuses.
 """
 
-import ctypes
 import errno
 import socket
 import struct
@@ -120,6 +119,8 @@ class Watch:
     def __init__(self, own: int) -> None:
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._socket = opened(kind, _GROUPS)
+        import ctypes  # noqa: PLC0415 - half a MB; only this backend listens
+
         program = ctypes.create_string_buffer(_filter(own))
         size = len(program) // 8
         pointer = struct.pack("HP", size, ctypes.addressof(program))
