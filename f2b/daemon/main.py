@@ -36,8 +36,9 @@ def run(directory: Path, *, takeover: bool) -> int:
     notifier = Notifier()
     os.umask(0o077)  # the database holds user names
     try:
-        parts = _parts(directory, notifier, takeover=takeover)
-        asyncio.run(_serve(parts))
+        with garbage.put_off():
+            parts = _parts(directory, notifier, takeover=takeover)
+        asyncio.run(Service(parts).run())
     except ConfigErrors as errors:
         for problem in errors.errors:
             sys.stderr.write(f"f2b: {problem}\n")
@@ -48,11 +49,6 @@ def run(directory: Path, *, takeover: bool) -> int:
         notifier.failed(error)
         return error.exit
     return Exit.OK
-
-
-async def _serve(parts: Parts) -> None:
-    garbage.search_once()
-    await Service(parts).run()
 
 
 def _parts(directory: Path, notifier: Notifier, *, takeover: bool) -> Parts:
@@ -67,6 +63,7 @@ def _parts(directory: Path, notifier: Notifier, *, takeover: bool) -> Parts:
         events.error(
             f"{settings.dbfile} was corrupt: moved to {store.set_aside}, starting with an empty one"
         )
+    garbage.search_once()  # of reading files much is left, of reading the store nothing
     now = time.time()
     for jail in assembly.jails:
         remember(jail, store, now)
