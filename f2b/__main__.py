@@ -11,7 +11,10 @@ def main() -> int:
     args = parse(sys.argv[1:])
     try:
         if args.command == "run":
-            from f2b.daemon.main import run  # noqa: PLC0415 - the commands must not pay for the daemon
+            from f2b.lean import without_openssl  # noqa: PLC0415
+
+            with without_openssl():
+                from f2b.daemon.main import run  # noqa: PLC0415 - the commands must not pay for the daemon
 
             return run(args.config, takeover=args.takeover)
         from f2b.cli.commands import execute  # noqa: PLC0415 - nor the daemon for them

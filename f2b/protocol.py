@@ -4,8 +4,9 @@ Requests are frozen values here and plain objects on the wire; answers are typed
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -21,6 +22,8 @@ ANSWER_LIMIT = 1024 * 1024 * 1024
 """The longest answer: a million bans, listed."""
 
 SLICE = 1000
+"""Rows of a list that are written at a time: the library lets no other thread run until it is through."""
+PART = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ class JailStatus(JailRow):
     slow_lane: SlowLaneRow
     increment: bool
     actions: list[ActionRow]
-    bans: list[BanRow]
+    bans: Iterable[BanRow]
 
 
 class LackingRow(TypedDict):
@@ -218,8 +221,16 @@ def decode_request(line: bytes) -> Request:
     return _build(kind, message)
 
 
-def encode_result(result: Any) -> bytes:
-    return _line(Answer(version=VERSION, ok=True, result=result))
+def encode_result(result: Any) -> Iterator[bytes]:
+    """One line, in parts of some 64 KiB. Iterators are lists whose rows are made when they are written."""
+    waiting, size = [], 0
+    for text in _texts(Answer(version=VERSION, ok=True, result=result)):
+        waiting.append(text)
+        size += len(text)
+        if size > PART:
+            yield "".join(waiting).encode()
+            waiting, size = [], 0
+    yield "".join([*waiting, "\n"]).encode()
 
 
 def encode_error(error: F2bError) -> bytes:
@@ -249,16 +260,28 @@ def decode_answer(line: bytes) -> Any:
 
 
 def _line(message: Any) -> bytes:
-    return _dump(message).encode() + b"\n"
+    return _json(message).encode() + b"\n"
 
 
-def _dump(value: Any) -> str:
-    """JSON, of long lists slice by slice: the library lets no other thread run until it is through."""
+def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
-        return "{" + ",".join(f"{_dump(name)}:{_dump(item)}" for name, item in value.items()) + "}"
-    if isinstance(value, list) and len(value) > SLICE:
-        slices = (value[at : at + SLICE] for at in range(0, len(value), SLICE))
-        return "[" + ",".join(_dump(part)[1:-1] for part in slices) + "]"
+        opening = "{"
+        for name, item in value.items():
+            yield f"{opening}{_json(name)}:"
+            yield from _texts(item)
+            opening = ","
+        yield "}" if value else "{}"
+    elif isinstance(value, list | Iterator):
+        rows, opening = iter(value), "["
+        while part := [*islice(rows, SLICE)]:
+            yield opening + _json(part)[1:-1]
+            opening = ","
+        yield "]" if opening == "," else "[]"
+    else:
+        yield _json(value)
+
+
+def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 

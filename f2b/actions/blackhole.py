@@ -11,7 +11,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 
 from f2b.actions.base import Disturbance, JailWall, Operation, Put, Refused
-from f2b.actions.rtnetlink import ABSENT, Change, Kind, Routes, Watch
+from f2b.actions.rtnetlink import Change, Kind, Routes, Watch
+from f2b.actions.rtsocket import ABSENT
 from f2b.addresses import Family, Offender
 from f2b.config.settings import Blocktype, DaemonSettings
 from f2b.model import Ban

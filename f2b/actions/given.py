@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -53,6 +52,8 @@ def of_this_process() -> Given:
 
 def of_the_unit() -> Given | None:
     """None where there is no systemd, or no such unit."""
+    import shutil  # noqa: PLC0415 - half a MB, with its archives; the daemon does not ask the unit
+
     systemctl = shutil.which("systemctl")
     if systemctl is None or not _BOOTED.is_dir():
         return None

@@ -370,3 +370,23 @@ def _foreign(table: str, naming: Naming, marks: Sequence[str]) -> ForeignWallErr
         hint="stop its owner and start once with `f2b run --takeover`, "
         "or set another name with `table =` in f2b.conf",
     )
+
+
+def flush_chains(table: str, instance: str) -> bool:
+    """Take the chains of that f2b down, or of any, without a daemon. False if there are none."""
+    naming = Naming.of(table, instance)
+    found: dict[str, bool] = {}  # whose chains, and whether they look up sets
+    for family in families():
+        for chains in rules.read(Tools(family).save()).values():
+            for chain in chains:
+                if chain.startswith(naming.mark):
+                    owner = chain.removeprefix(naming.marks)
+                    sets = bool(rules.sets_in(chains, naming))
+                    found[owner] = found.get(owner, False) or sets
+    for owner, sets in found.items():
+        wall = Iptables(table, "prerouting", owner, sets=sets)
+        try:
+            wall.lift()
+        finally:
+            wall.close()
+    return bool(found)

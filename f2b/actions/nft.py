@@ -8,6 +8,7 @@ import itertools
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from f2b.actions.netlink import (
@@ -301,10 +302,15 @@ class Element(NamedTuple):
 
     def counted(self) -> tuple[int, int]:
         """Packets and bytes. Read on demand: comparing 100,000 elements needs no counter."""
-        if not self.counter:
-            return 0, 0
-        fields = dict(attributes(dict(attributes(self.counter))[2]))
-        return int.from_bytes(fields[2]), int.from_bytes(fields[1])
+        return _counted(self.counter)
+
+
+@lru_cache(maxsize=256)  # most have stopped nothing, and so need no figures of their own
+def _counted(counter: bytes) -> tuple[int, int]:
+    if not counter:
+        return 0, 0
+    fields = dict(attributes(dict(attributes(counter))[2]))
+    return int.from_bytes(fields[2]), int.from_bytes(fields[1])
 
 
 def read_elements(body: bytes) -> Iterator[Element]:

@@ -3,14 +3,11 @@
 import contextlib
 from collections.abc import Callable
 
-from f2b.actions import rules
 from f2b.actions.base import Backend
 from f2b.actions.blackhole import Blackhole, flush_routes
-from f2b.actions.iptables import Iptables
 from f2b.actions.nftables import Nftables
-from f2b.actions.rules import Naming
 from f2b.actions.standing import flush_wall
-from f2b.actions.xtables import Tools, families, in_use
+from f2b.actions.xtables import in_use
 from f2b.config.settings import DaemonSettings
 from f2b.errors import ActionError, F2bError
 
@@ -21,7 +18,7 @@ def sweep(kept: Backend, settings: DaemonSettings, instance: str) -> None:
         if not isinstance(kept, Nftables):
             _lift(Nftables(settings.table, settings.hook, instance))
     with contextlib.suppress(F2bError):
-        if not isinstance(kept, Iptables) and in_use():
+        if not kept.name.startswith("iptables-legacy"):
             flush_rules(settings.table, instance)
     with contextlib.suppress(F2bError):
         if not isinstance(kept, Blackhole):
@@ -60,22 +57,9 @@ def _lift(backend: Backend) -> None:
 
 
 def flush_rules(table: str, instance: str = "") -> bool:
-    """Take the chains of that f2b down, or of any, without a daemon. False if there are none."""
+    """Take the chains of that f2b down, or of any. False if there are none."""
     if not in_use():
         return False
-    naming = Naming.of(table, instance)
-    found: dict[str, bool] = {}  # whose chains, and whether they look up sets
-    for family in families():
-        for chains in rules.read(Tools(family).save()).values():
-            for chain in chains:
-                if chain.startswith(naming.mark):
-                    owner = chain.removeprefix(naming.marks)
-                    sets = bool(rules.sets_in(chains, naming))
-                    found[owner] = found.get(owner, False) or sets
-    for owner, sets in found.items():
-        wall = Iptables(table, "prerouting", owner, sets=sets)
-        try:
-            wall.lift()
-        finally:
-            wall.close()
-    return bool(found)
+    from f2b.actions.iptables import flush_chains  # noqa: PLC0415 - a MB that few hosts have a use for
+
+    return flush_chains(table, instance)

@@ -4,7 +4,6 @@ The kernel's old interface takes a whole table at a time, packed for one machine
 """
 
 import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,6 +84,8 @@ class Tools:
 
 def _find(program: str, what: str) -> str:
     """The path of the tool. Where there was never another, it is named without `legacy`."""
+    import shutil  # noqa: PLC0415 - half a MB, and where iptables is not in use nobody gets here
+
     path = os.pathsep.join([os.environ.get("PATH", ""), _PATH])
     found = shutil.which(f"{program}-legacy-{what}", path=path)
     if found is None:

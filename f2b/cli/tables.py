@@ -1,9 +1,9 @@
 """How answers look: rich tables on a terminal, the same cells as aligned text in a pipe."""
 
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from f2b import times
@@ -126,7 +126,7 @@ def _actions(rows: Iterable[ActionRow]) -> str:
 
 
 def clock(stamp: float) -> str:
-    return datetime.fromtimestamp(stamp, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stamp))
 
 
 _BAN_HEADS = ("BANNED", "SINCE", "ENDS IN", "OFFENCE", "FAILURES", "BY", "WALL")

@@ -1,6 +1,5 @@
 """What can be set: a row for every option, ours and fail2ban's. The loader, man pages and their tests read it."""
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -349,5 +348,7 @@ def settings(*where: Where) -> dict[str, Setting]:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A question for an admin who mistyped; empty when nothing known is near."""
+    import difflib  # noqa: PLC0415 - whoever mistypes nothing does not pay for it
+
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]}?" if near else ""

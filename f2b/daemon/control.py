@@ -11,7 +11,7 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -126,24 +126,29 @@ class Control:
             if len(line) > longest:
                 writer.write(protocol.encode_error(ControlError("the request is too long")))
                 return
-            writer.write(await self._answer(line, peer))
-            async with asyncio.timeout(IDLE):
-                await writer.drain()
+            async for part in self._answer(line, peer):
+                writer.write(part)
+                async with asyncio.timeout(IDLE):
+                    await writer.drain()
 
-    async def _answer(self, line: bytes, peer: "_Peer") -> bytes:
+    async def _answer(self, line: bytes, peer: "_Peer") -> AsyncIterator[bytes]:
+        """A line, part by part. Where a bug shows after the first part, it breaks off."""
+        part = b""
         try:
             request = protocol.decode_request(line)
             self._authorise(request, peer)
-            result = await self._handle(request)
-            # A hundred thousand bans take their time to write.
-            return await asyncio.to_thread(protocol.encode_result, result)
+            parts = protocol.encode_result(await self._handle(request))
+            # A hundred thousand bans take their time to write, and room: a part is made when the one before it is sent.
+            while not part.endswith(b"\n"):
+                part = await asyncio.to_thread(next, parts)
+                yield part
         except F2bError as error:
-            return protocol.encode_error(error)
+            yield protocol.encode_error(error)
         except Exception as error:  # noqa: BLE001 - one client's bug must not end the protection of all
             self._complain(f"bug while answering {line[:200]!r}: {error!r}")
             bug = ControlError(f"bug in the daemon: {error!r}", hint="the journal has the details")
             bug.exit = Exit.BUG
-            return protocol.encode_error(bug)
+            yield b"\n" if part else protocol.encode_error(bug)
 
     def _authorise(self, request: Request, peer: "_Peer") -> None:
         reading = isinstance(request, protocol.READING)

@@ -5,6 +5,19 @@ replaces is the exception, so a reload has everything searched once more.
 """
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def put_off() -> Iterator[None]:
+    """Search only when told to; what is there at the end is remembered, and none of it garbage."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def search_once() -> None:

@@ -85,6 +85,10 @@ class Live:
         """A failure: the next may come at once."""
         self._candidate = time.monotonic()
 
+    def wake(self) -> None:
+        """Wait no longer."""
+        self._readable.set()
+
     async def wait(self, latency: Latency) -> None:
         """Until there may be something to read."""
         with contextlib.suppress(TimeoutError):

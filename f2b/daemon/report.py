@@ -1,7 +1,7 @@
 """What the daemon answers: its state as plain rows. Reads everything, changes nothing."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
 from itertools import islice
 
@@ -36,7 +36,7 @@ def jail_row(jail: Jail, now: float, progress: float | None, unenforced: Unenfor
 def jail_status(
     jail: Jail,
     row: JailRow,
-    bans: list[BanRow],
+    bans: Iterable[BanRow],
     slow: SlowLaneRow,
     actions: list[ActionRow],
 ) -> JailStatus:
@@ -58,9 +58,8 @@ def jail_status(
 
 def ban_rows(
     bans: Iterable[Ban], unenforced: Unenforced, counters: Mapping[Offender, tuple[int, int]]
-) -> list[BanRow]:
+) -> Iterator[BanRow]:
     """Sorted by offender; in slices, because a sort lets no other thread run until it is through."""
-    rows = []
     slices = iter(bans)
     runs = iter(lambda: sorted(islice(slices, SLICE), key=_offender), [])
     for ban in merge(*runs, key=_offender):
@@ -78,8 +77,7 @@ def ban_rows(
             row["why"] = why
         if counted := counters.get(ban.offender):
             row["packets"], row["bytes"] = counted
-        rows.append(row)
-    return rows
+        yield row
 
 
 def _offender(ban: Ban) -> Offender:

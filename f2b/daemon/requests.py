@@ -68,7 +68,7 @@ class Desk:
             case protocol.Status():
                 return await self._jail_status(request.jail) if request.jail else self._status()
             case protocol.Banned():
-                return await self._banned()
+                return self._banned()
             case protocol.Ban():
                 return await self._ban(request)
             case protocol.Unban():
@@ -82,16 +82,14 @@ class Desk:
         jail = self._engine.jail(name)
         row = report.jail_row(jail, self._clock(), self._progress.get(name), self._unenforced())
         counters = await self._enforcer.counters(name, PATIENCE)
-        bans = await asyncio.to_thread(
-            report.ban_rows, tuple(jail.ledger), self._unenforced(), counters
-        )
+        bans = report.ban_rows(tuple(jail.ledger), self._unenforced(), counters)
         return report.jail_status(jail, row, bans, self._slow(name), self._actions.rows(name))
 
-    async def _banned(self) -> dict[str, list[BanRow]]:
-        bans = {jail.name: tuple(jail.ledger) for jail in self._engine.jails.values()}
+    def _banned(self) -> dict[str, Iterable[BanRow]]:
+        unenforced = self._unenforced()
         return {
-            name: await asyncio.to_thread(report.ban_rows, ledger, self._unenforced(), NOT_COUNTED)
-            for name, ledger in bans.items()
+            jail.name: report.ban_rows(tuple(jail.ledger), unenforced, NOT_COUNTED)
+            for jail in self._engine.jails.values()
         }
 
     def _unenforced(self) -> report.Unenforced:

@@ -126,7 +126,7 @@ class Service:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self._end)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._reload_by_signal()))
         stored = self._store.position()
         self._position = stored or Position(None, time.time())
@@ -164,6 +164,10 @@ class Service:
             self._notifier.stopping()
             await control.close()
             await self._stop(lift=built and self._config.daemon.onstop is OnStop.LIFT)
+
+    def _end(self) -> None:
+        self._stopping.set()
+        self._live.wake()
 
     async def _stop(self, *, lift: bool) -> None:
         await self._catch_ups.stop()
@@ -226,7 +230,7 @@ class Service:
             self._tasks.discard(task)
             if not task.cancelled() and (error := task.exception()) is not None:
                 self._failure = error
-                self._stopping.set()
+                self._end()
 
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

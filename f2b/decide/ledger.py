@@ -45,12 +45,11 @@ class Ledger:
         over = []
         for event in history:
             self._last[event.ban.offender] = event.ban
-            if isinstance(event, Banned):
-                self._enter(event.ban)
-            else:
+            if isinstance(event, Lifted):
                 over.append(event)
         for event in sorted(over, key=lambda event: event.at):
             self._end(event)
+        self._sort_ends()
 
     def resize(self, reach: float, ceiling: int) -> None:
         """Go on under other settings."""
@@ -143,8 +142,12 @@ class Ledger:
         if ban.until is not None:
             heappush(self._ends, (ban.until, ban.offender))
             if len(self._ends) > 64 + 4 * len(self):
-                self._ends = [(b.until, b.offender) for b in self if b.until is not None]
-                heapify(self._ends)
+                self._sort_ends()
+
+    def _sort_ends(self) -> None:
+        """Leave out what came to another end."""
+        self._ends = [(ban.until, ban.offender) for ban in self if ban.until is not None]
+        heapify(self._ends)
 
     def _end(self, event: Lifted) -> Lifted:
         self._over[event.ban.offender] = event

@@ -56,7 +56,7 @@ def test_any_message_is_a_request_or_a_refusal(message: dict[str, object]) -> No
 
 @given(json_values)
 def test_a_result_comes_back_as_it_went(result: object) -> None:
-    line = protocol.encode_result(result)
+    line = b"".join(protocol.encode_result(result))
     assert line.count(b"\n") == 1
     assert protocol.decode_answer(line) == result
 

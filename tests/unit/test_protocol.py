@@ -1,6 +1,7 @@
 """What goes over the control socket, and what does not get through."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -106,9 +107,25 @@ def test_what_is_left_out_has_its_default() -> None:
 
 @pytest.mark.parametrize("result", [None, True, [], {"a": [1, 2.5, None, "ä\n"]}])
 def test_every_result_comes_through(result: Any) -> None:
-    text = protocol.encode_result(result)
+    text = b"".join(protocol.encode_result(result))
     assert text.count(b"\n") == 1
     assert protocol.decode_answer(text) == result
+
+
+def test_a_long_list_comes_in_parts_and_is_not_there_before_it_is_sent() -> None:
+    made: list[int] = []
+
+    def rows() -> Iterator[dict[str, int]]:
+        for number in range(50_000):
+            made.append(number)
+            yield {"number": number}
+
+    parts = protocol.encode_result({"rows": rows()})
+    first = next(parts)
+    assert len(made) < 10_000
+    assert len(first) < 4 * protocol.PART
+    answer = protocol.decode_answer(b"".join([first, *parts]))
+    assert [row["number"] for row in answer["rows"]] == made == [*range(50_000)]
 
 
 def test_an_error_comes_through_with_hint_and_status() -> None:

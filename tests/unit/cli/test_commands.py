@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def answering(path: Path, monkeypatch: pytest.MonkeyPatch) -> Answering:
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
-    return lambda result: daemon(path, protocol.encode_result(result))
+    return lambda result: daemon(path, b"".join(protocol.encode_result(result)))
 
 
 def run(path: Path, *argv: str) -> int:

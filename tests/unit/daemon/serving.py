@@ -36,6 +36,8 @@ class Server:
                 raise ZeroDivisionError("oops")
             case Status("refused"):
                 raise ControlError("no jail named 'refused'", hint="try another")
+            case Status("late bug"):
+                return (1 / (50_000 - number) for number in range(100_000))
             case Status("large"):
                 return "x" * 8_000_000
             case Status("slow"):

@@ -66,6 +66,18 @@ def test_a_bug_is_seen_by_its_client_and_the_log_alone(path: Path) -> None:
     assert "ZeroDivisionError('oops')" in said
 
 
+def test_a_bug_amid_an_answer_ends_that_answer_alone(path: Path) -> None:
+    async def body(server: Server) -> None:
+        client = await server.connect()
+        error = await client.refusal(protocol.encode_request(Status("late bug")))
+        assert "makes no sense" in str(error)
+        assert await client.ask(PING)
+        client.close()
+
+    (said,) = serve(path, body).said
+    assert "ZeroDivisionError" in said
+
+
 @pytest.mark.parametrize("junk", [b"\n", b"GET / HTTP/1.1\n", b"\xff\x00\n", b"{}\n", b"[" * 9999])
 def test_junk_is_refused_and_the_next_line_is_answered(path: Path, junk: bytes) -> None:
     async def body(server: Server) -> None:

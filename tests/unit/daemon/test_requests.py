@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from f2b import protocol
 from f2b.addresses import Offender, parse
 from f2b.daemon import report
 from f2b.daemon.enforcer import Enforcer, Wall
@@ -80,7 +81,8 @@ class Office:
             progress=self.progress, clock=lambda: NOW, slow=self._slow, actions=Idle(),
         )  # fmt: skip
         try:
-            return await desk.handle(request)
+            answer = await desk.handle(request)
+            return protocol.decode_answer(b"".join(protocol.encode_result(answer)))
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):
