@@ -44,7 +44,7 @@ FOLLOW_UP = 5.0
 """Seconds until a position without decisions is written."""
 STEP = 2.0
 """Seconds by which wall clock and monotonic clock may drift apart before all timeouts are written anew."""
-GATHER = 0.05
+GATHER = 0.2
 """Seconds for which decisions may wait for company in one transaction while there is more to read at once."""
 PURGE = 3600.0
 STOP = 5.0
@@ -266,7 +266,7 @@ class Service:
                 self._live.found()
             busy = busy or bool(decisions)
             self._gathered += decisions
-            if self._is_time(more=more or bool(entries)):
+            if self._is_time(more=more):
                 self._followed = time.monotonic()
                 await self._carry_out((), self._safe())
             elif number or passed:
