@@ -55,6 +55,8 @@ def mask(packed: bytes, prefix: int) -> bytes:
     """Clear all bits after the first `prefix`."""
     size = len(packed)
     drop = size * 8 - prefix
+    if not drop:
+        return packed
     return ((int.from_bytes(packed) >> drop) << drop).to_bytes(size)
 
 

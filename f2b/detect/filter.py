@@ -38,8 +38,8 @@ class Filter:
 
     def __init__(self, settings: FilterSettings, *, raw_names: bool = False) -> None:
         self.name = settings.name
-        self._dns = settings.usedns
-        raw_names = raw_names or self._dns is not UseDns.NO
+        self._looks_up = settings.usedns.looks_up
+        raw_names = raw_names or settings.usedns is not UseDns.NO
         self.searcher = Searcher.compiled(settings, raw_names=raw_names)
         self.guard = Guard()
         """What bounds the cost of the regexes: one for all filters that work on the same entries."""
@@ -67,7 +67,7 @@ class Filter:
 
     def suspect(self, hit: Hit, entry: Entry) -> Suspect | None:
         """What a hit comes to that names a host instead of an address, where names are looked up."""
-        name = _name(hit.groups) if self._dns.looks_up else None
+        name = _name(hit.groups) if self._looks_up else None
         if name is None:
             return None
         user = hit.groups.get("user") or None
