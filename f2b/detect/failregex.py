@@ -115,7 +115,14 @@ def compile_failregex(
 def captured(match: re.Match[str]) -> Groups:
     """What the groups hold that took part, with <F-ALT_X_n> filling X and <F-TUPLE_X_n> joined to it."""
     groups = {name: text for name, text in match.groupdict().items() if text is not None}
-    for part in sorted(name for name in groups if name.startswith(PARTS)):
+    for name in groups:
+        if name.startswith(PARTS):
+            return _joined(groups)
+    return groups
+
+
+def _joined(groups: Groups) -> Groups:
+    for part in sorted(groups):
         if complex_name := _PART.fullmatch(part):
             name = RENAMED.get(complex_name["name"], complex_name["name"])
             if complex_name["kind"] == "alt":
