@@ -1,0 +1,88 @@
+"""Which failregexes of which jails could match an entry, told from its message alone.
+
+Most entries of a journal are nobody's business. The sieve tells so before their other fields are fetched and before
+any regex runs. It errs on one side only: what it names may not match, what it does not name cannot. An entry that
+no failregex of a jail matches leaves nothing behind in that jail, unless it remembers every line (maxlines).
+
+Of a field that an entry has twice, all that is looked at is the first: nobody but a forger writes such.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from f2b.detect import line
+from f2b.detect.automaton import NONE, Ids
+from f2b.detect.mesh import Kind, Net, Watched, woven
+from f2b.detect.routes import Field, Places, Routes, Want
+from f2b.detect.symbols import encoded
+
+Marks = Mapping[str, Places | None]
+"""The jails that may want an entry, each with the places of the failregexes that may match; None is any."""
+
+NOBODY: Marks = MappingProxyType({})
+MOST_REMEMBERED = 2048
+"""Whoever attacks chooses which factors meet in a line: what was put together for them is not kept for ever."""
+
+_Key = tuple[Ids, Ids, tuple[Want, ...]]
+
+
+class Sieve:
+    """For the entry at hand: who could want it?"""
+
+    def __init__(self, jails: Sequence[Watched], net: Net) -> None:
+        self.engine = net.engine
+        self._everyone: Marks = MappingProxyType({jail.name: None for jail in jails})
+        self._longest = min((jail.filter.maxlength for jail in jails), default=line.CAP)
+        self._built, self._alone = (net.meshes.get(kind) for kind in (Kind.BUILT, Kind.MESSAGE))
+        self._scan = self._built.scan if self._built else _nothing
+        self._scan_alone = self._alone.scan if self._alone else None
+        routes = Routes(jails, net.unfactored)
+        self._wants = routes.wants if routes.any else None
+        self._known: dict[_Key, Marks] = {}
+
+    def candidates(self, message: bytes, field: Field) -> Marks:
+        """Empty when nobody can want the entry."""
+        if len(message) > self._longest:  # what is cut out of it joins two ends
+            return self._everyone
+        text = message
+        if not message.isascii() or b"\n" in message:
+            text = encoded(line.built("", {"MESSAGE": message}, self._longest)[:-1])
+        built = self._scan(text)
+        alone = self._scan_alone(self._dateless(message)) if self._scan_alone else NONE
+        wants = self._wants(field) if self._wants else ()
+        if not built and not alone and not wants:
+            return NOBODY
+        key = built, alone, wants
+        marks = self._known.get(key)
+        if marks is None:
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+            marks = self._known[key] = self._marks(key)
+        return marks
+
+    def _dateless(self, message: bytes) -> bytes:
+        return encoded(line.message("", {"MESSAGE": message}, self._longest)[:-1])
+
+    def _marks(self, key: _Key) -> Marks:
+        built, alone, wants = key
+        places: dict[str, set[int]] = {}
+        for mesh, numbers in ((self._built, built), (self._alone, alone)):
+            for number in numbers:
+                for owner in mesh.owners[number] if mesh else ():
+                    places.setdefault(owner.jail, set()).add(owner.place)
+        for want in wants:
+            places.setdefault(want.jail, set()).update(want.places or ())
+        marks: dict[str, Places | None] = {
+            name: tuple(sorted(own)) for name, own in places.items()
+        }
+        return MappingProxyType(marks | {want.jail: None for want in wants if want.places is None})
+
+
+def sieve(jails: Iterable[Watched], engine: str | None = None) -> Sieve:
+    """With all that it needs; `engine` as `automaton.version` gives it, or None to go by words. May take seconds."""
+    jails = tuple(jails)
+    return Sieve(jails, woven(jails, engine))
+
+
+def _nothing(_: bytes) -> Ids:
+    return NONE
