@@ -15,14 +15,21 @@ from f2b.detect.symbols import ALL, BEYOND, NEWLINE
 Ids = tuple[int, ...]
 NONE: Ids = ()
 
+DEAF = ("5.4.12",)
+"""Libraries that overlook matches: https://github.com/VectorCamp/vectorscan/pull/368."""
+
 _EDGES = {Edge.BEGIN: "^", Edge.END: "$", Edge.BREAK: ""}
 
 
 def version() -> str | None:
-    """Which hyperscan is here, if any."""
+    """Which hyperscan is here that can be used, if any."""
     try:
-        import hyperscan  # noqa: F401, PLC0415 - 4 MB that most commands of f2b do not need
+        import hyperscan  # noqa: PLC0415 - 4 MB that most commands of f2b do not need
     except ImportError:
+        return None
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    database.compile(expressions=[b"f2b"], ids=[0], flags=0)
+    if any(f"Version: {deaf} " in str(database.info()) for deaf in DEAF):
         return None
     return f"hyperscan {metadata.version('hyperscan')}"
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from f2b.config.settings import Reading
 from f2b.detect.automaton import Automaton, Ids, expression
 from f2b.detect.budget import Regex
+from f2b.detect.examination import overlooked
 from f2b.detect.factor import in_message
 from f2b.detect.filter import Filter
 from f2b.detect.shape import NoShapeError, Row, shape
@@ -80,7 +81,7 @@ def woven(jails: Sequence[Watched], engine: str | None) -> Net:
         try:
             return _net(jails, engine, expression, _automaton)
         except ValueError:
-            pass  # it cannot take them all, which words can
+            pass  # words are slower, and can take them all
     return _net(jails, WORDS, clauses, _words)
 
 
@@ -88,19 +89,21 @@ def _net(
     jails: Sequence[Watched],
     engine: str,
     form: Callable[[Row], Form | None],
-    mesh: Callable[[Mapping[Form, Sequence[Owner]]], tuple[Mesh, Iterable[Owner]]],
+    mesh: Callable[[Mapping[Form, Sequence[Owner]], Sequence[Row]], tuple[Mesh, Iterable[Owner]]],
 ) -> Net:
     meshes: dict[Kind, Mesh] = {}
     left: set[Owner] = set()
     for kind in Kind:
         owners: dict[Form, list[Owner]] = {}
+        factors: dict[Form, Row] = {}
         for owner, factor in _factors(jails, kind):
             if formed := _formed(factor, form):
                 owners.setdefault(formed, []).append(owner)
+                factors.setdefault(formed, factor)
             else:
                 left.add(owner)
         if owners:
-            meshes[kind], refused = mesh(owners)
+            meshes[kind], refused = mesh(owners, list(factors.values()))
             left.update(refused)
     return Net(engine, meshes, frozenset(left))
 
@@ -139,14 +142,17 @@ def _factor(regex: Regex, prefix: Regex | None, kind: Kind) -> Row:
 
 
 def _automaton(
-    owners: Mapping[str, Sequence[Owner]],
+    owners: Mapping[str, Sequence[Owner]], factors: Sequence[Row]
 ) -> tuple[Mesh, list[Owner]]:
     made, refused = Automaton.compiled(list(owners))
+    if overlooked(factors, made.scan) - refused:
+        raise ValueError("the automaton overlooks what it should find")
     table = tuple(map(tuple, owners.values()))
     return Mesh(table, made.scan, made), [owner for number in refused for owner in table[number]]
 
 
 def _words(
     owners: Mapping[tuple[frozenset[str], ...], Sequence[Owner]],
+    factors: Sequence[Row],  # noqa: ARG001
 ) -> tuple[Mesh, list[Owner]]:
     return Mesh(tuple(map(tuple, owners.values())), Words(list(owners)).scan), []
