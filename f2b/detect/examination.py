@@ -7,14 +7,19 @@ combination that nobody has tried before, so that it is tried before it is trust
 
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cache
 
 from f2b.detect.shape import Chars, Edge, Either, Loop, Row, Shape
 from f2b.detect.symbols import BEYOND
 
-TEXTS = 48
-"""For each factor. What stands before it is a little longer each time, past the width of any register."""
+TEXTS = 32
+STEP = 3
+"""What stands before a factor is so much longer each time: it comes to stand at every place of a register."""
 _MORE_ROUNDS = 3
-_NOISE = b"abcdefghijklmnopqrstuvwxyz      0123456789 :[]()=.,-<>/\xff"
+_NOISE = (
+    b"the quick brown fox [jumps] over 13 lazy dogs: user=fox, (port=22) <ip> 1.2.3.4 - a/b \xff"
+    * 4
+)
 
 
 def overlooked(
@@ -32,15 +37,14 @@ def examples(factor: Row, number: int) -> Iterator[bytes]:
     """So many texts, always the same."""
     dice = random.Random(number)  # noqa: S311 - nobody must not guess it
     for length in range(number):
-        before = (
-            b"" if Edge.BEGIN in factor.items else _noise(dice, length * 2 + dice.randrange(2))
-        )
+        before = b"" if Edge.BEGIN in factor.items else _noise(dice, length * STEP)
         after = b"" if _ends(factor) else _noise(dice, dice.randrange(40))
         yield before + _text(factor, dice) + after
 
 
 def _noise(dice: random.Random, length: int) -> bytes:
-    return bytes(dice.choices(_NOISE, k=length))
+    start = dice.randrange(len(_NOISE) - length)
+    return _NOISE[start : start + length]
 
 
 def _text(node: Shape, dice: random.Random) -> bytes:
@@ -67,6 +71,7 @@ def _ends(node: Shape) -> bool:
             return node is Edge.END
 
 
+@cache
 def _codes(mask: int) -> list[int]:
     """Of a large set its printed characters; a line has no newline."""
     codes = [code for code in range(BEYOND) if mask >> code & 1 and code != ord("\n")]
