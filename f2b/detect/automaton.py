@@ -37,7 +37,7 @@ def version() -> str | None:
 def expression(factor: Row) -> str | None:
     """The factor as hyperscan reads it; None if it tells too little."""
     needed = trimmed(factor)
-    return _written(needed) if bits(needed) >= ENOUGH else None
+    return written(needed) if bits(needed) >= ENOUGH else None
 
 
 class Automaton:
@@ -117,16 +117,16 @@ def _scanner(search: Callable[..., object], hits: list[int]) -> Callable[[bytes]
     return scan
 
 
-def _written(node: Shape) -> str:
+def written(node: Shape) -> str:
     match node:
         case Chars(mask):
             return _set(mask)
         case Row(items):
-            return "".join(map(_written, items))
+            return "".join(map(written, items))
         case Either(options):
-            return f"(?:{'|'.join(map(_written, options))})"
+            return f"(?:{'|'.join(map(written, options))})"
         case Loop(rounds, most, body):
-            inner = _written(body) if isinstance(body, Chars) else f"(?:{_written(body)})"
+            inner = written(body) if isinstance(body, Chars) else f"(?:{written(body)})"
             return f"{inner}{_count(rounds, most)}"
         case Edge():
             return _EDGES[node]
