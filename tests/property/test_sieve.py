@@ -17,10 +17,14 @@ from f2b.detect.symbols import encoded
 from f2b.detect.words import Words, clauses
 
 # Among them: what is a blank to Python only, and all relatives of k, s and i.
-CHARACTERS = "aabks1: []\u212a\u017f\u0130\u0131\xe9\xa0\x1c\n"
+FRAGMENTS = (
+    "a", "b", "k", "S", "i", "1", ":", " ", "[", "]", "\u212a", "\u017f", "\u0130", "\u0131", "\xe9", "\xa0", "\x1c",
+    "\n", "ab", " ab ", "KA", " si1:", "\u212aa", "s\u0131",
+)  # fmt: skip
 ATOMS = (
     "a", "b", "k", "S", "i", "1", ":", " ", "\\[", "\\]", ".", "\\s", "\\S", "\\w", "\\W", "\\d", "\\D", "[^a]", "[^ ]",
-    "[ab]", "[a-s]", "[^\\W1]", "[\\s:]", "\\n", "[^k]", "\u212a", "[\u0100-\u2200]", "[^\u0131]", "K", "ab", "a1 ",
+    "[ab]", "[a-s]", "[^\\W1]", "[\\s:]", "\\n", "[^k]", "\u212a", "[\u0100-\u2200]", "[^\u0131]", "K",
+    "ab", " ab ", "ab", " ka ", " si1:", "[Aa]b", "\\bab\\b", " (?:ab|ka) ",
     "\\b", "\\B", "^", "$", "\\Z", "\\A", "(?=a)", "(?!b)", "(?<=:)", "(?<! )", "",
 )  # fmt: skip
 REPEATS = ("*", "+", "?", "*?", "+?", "??", "{2}", "{0,2}", "{2,}", "{1,60}")
@@ -59,7 +63,7 @@ def wrapped(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 bodies = st.recursive(st.sampled_from(ATOMS), wrapped, max_leaves=8)
 regexes = st.tuples(st.sampled_from(FLAGS), st.sampled_from(["", "^"]), bodies).map("".join)
-lines = st.builds(Line, HEADS, st.text(CHARACTERS, max_size=10))
+lines = st.builds(Line, HEADS, st.lists(st.sampled_from(FRAGMENTS), max_size=8).map("".join))
 
 
 def compiled(text: str) -> Regex:
