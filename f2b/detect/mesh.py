@@ -1,4 +1,4 @@
-"""The factors of all filters put together, so that one look at a message tells which of them occur in it."""
+"""The factors of all filters together, so that one look at a text tells which of them occur in it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from enum import Enum
 from typing import NamedTuple, TypeVar
 
 from f2b.config.settings import Reading
-from f2b.detect.automaton import Automaton, Ids, expression
+from f2b.detect.automaton import NONE, Automaton, Ids, expression
 from f2b.detect.budget import Regex
 from f2b.detect.examination import overlooked
 from f2b.detect.factor import in_message
 from f2b.detect.filter import Filter
 from f2b.detect.shape import NoShapeError, Row, shape
-from f2b.detect.words import Words, clauses
+from f2b.detect.words import Clause, Words, clauses
 from f2b.journal.match import Match
 
 Scan = Callable[[bytes], Ids]
@@ -52,22 +52,30 @@ class Owner(NamedTuple):
     place: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mesh:
-    """The factors in texts of one kind, by the numbers that `scan` gives; equal ones are one with several owners."""
-
-    owners: tuple[tuple[Owner, ...], ...]
-    scan: Scan = field(compare=False)
-    automaton: Automaton | None = field(default=None, compare=False)
+Owners = tuple[tuple[Owner, ...], ...]
+"""Whose a factor is, by its number: equal ones are one with several owners."""
 
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """All meshes; and what falls through, the failregexes without a factor that tells enough."""
+    """What finds the factors in a text, whose they are where it is of a kind; and who falls through.
+
+    That is every failregex without a factor that tells enough.
+    """
 
     engine: str
-    meshes: Mapping[Kind, Mesh]
+    owners: Mapping[Kind, Owners]
     unfactored: frozenset[Owner]
+    scan: Scan = field(compare=False)
+    automaton: Automaton | None = field(default=None, compare=False)
+
+
+class Found(NamedTuple):
+    """What an engine makes of some factors. `refused` are the numbers of those that it cannot take."""
+
+    scan: Scan
+    automaton: Automaton | None = None
+    refused: frozenset[int] = frozenset()
 
 
 def watched_alone(jails: Iterable[Watched]) -> Iterator[Watched]:
@@ -89,23 +97,31 @@ def _net(
     jails: Sequence[Watched],
     engine: str,
     form: Callable[[Row], Form | None],
-    mesh: Callable[[Mapping[Form, Sequence[Owner]], Sequence[Row]], tuple[Mesh, Iterable[Owner]]],
+    make: Callable[[Sequence[Form], Sequence[Row]], Found],
 ) -> Net:
-    meshes: dict[Kind, Mesh] = {}
+    """`form` is what the engine needs of a factor, None if that tells too little."""
+    numbers: dict[Form, int] = {}
+    factors: list[Row] = []
+    owned: dict[Kind, dict[int, list[Owner]]] = {kind: {} for kind in Kind}
     left: set[Owner] = set()
     for kind in Kind:
-        owners: dict[Form, list[Owner]] = {}
-        factors: dict[Form, Row] = {}
         for owner, factor in _factors(jails, kind):
-            if formed := _formed(factor, form):
-                owners.setdefault(formed, []).append(owner)
-                factors.setdefault(formed, factor)
-            else:
+            formed = _formed(factor, form)
+            if not formed:
                 left.add(owner)
-        if owners:
-            meshes[kind], refused = mesh(owners, list(factors.values()))
-            left.update(refused)
-    return Net(engine, meshes, frozenset(left))
+                continue
+            number = numbers.setdefault(formed, len(numbers))
+            if number == len(factors):
+                factors.append(factor)
+            owned[kind].setdefault(number, []).append(owner)
+    made = make(list(numbers), factors) if numbers else Found(lambda _: NONE)
+    owners = {
+        kind: tuple(tuple(by.get(number, ())) for number in range(len(factors)))
+        for kind, by in owned.items()
+    }
+    for each in owners.values():
+        left.update(owner for number in made.refused for owner in each[number])
+    return Net(engine, owners, frozenset(left), made.scan, made.automaton)
 
 
 def _formed(factor: Row, form: Callable[[Row], Form | None]) -> Form | None:
@@ -141,18 +157,12 @@ def _factor(regex: Regex, prefix: Regex | None, kind: Kind) -> Row:
         return Row(())
 
 
-def _automaton(
-    owners: Mapping[str, Sequence[Owner]], factors: Sequence[Row]
-) -> tuple[Mesh, list[Owner]]:
-    made, refused = Automaton.compiled(list(owners))
+def _automaton(expressions: Sequence[str], factors: Sequence[Row]) -> Found:
+    made, refused = Automaton.compiled(expressions)
     if overlooked(factors, made.scan) - refused:
         raise ValueError("the automaton overlooks what it should find")
-    table = tuple(map(tuple, owners.values()))
-    return Mesh(table, made.scan, made), [owner for number in refused for owner in table[number]]
+    return Found(made.scan, made, refused)
 
 
-def _words(
-    owners: Mapping[tuple[frozenset[str], ...], Sequence[Owner]],
-    factors: Sequence[Row],  # noqa: ARG001
-) -> tuple[Mesh, list[Owner]]:
-    return Mesh(tuple(map(tuple, owners.values())), Words(list(owners)).scan), []
+def _words(needs: Sequence[tuple[Clause, ...]], factors: Sequence[Row]) -> Found:  # noqa: ARG001
+    return Found(Words(needs).scan)

@@ -5,11 +5,11 @@ Whoever can write the bytes decides what the daemon executes: they are to come f
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from f2b.detect.automaton import Automaton
-from f2b.detect.mesh import Kind, Mesh, Net, Owner, Watched, source, watched_alone
+from f2b.detect.mesh import Kind, Net, Owner, Watched, source, watched_alone
 
 _DIGEST = hashlib.sha256().digest_size
 _LENGTH = 4
@@ -31,21 +31,17 @@ def fingerprint(jails: Iterable[Watched], *machine: str) -> str:
 
 def packed(net: Net, key: str) -> bytes:
     """ValueError for a net without automata, which is as quickly made as read."""
-    meshes, dumps = [], []
-    for kind, mesh in net.meshes.items():
-        if mesh.automaton is None:
-            raise ValueError("no automaton to keep")
-        dumps.append(mesh.automaton.dumped())
-        meshes.append({"kind": kind.name, "owners": mesh.owners, "size": len(dumps[-1])})
+    if net.automaton is None:
+        raise ValueError("no automaton to keep")
     header = json.dumps(
         {
             "key": key,
             "engine": net.engine,
+            "owners": {kind.name: owners for kind, owners in net.owners.items()},
             "unfactored": sorted(net.unfactored),
-            "meshes": meshes,
         }
     ).encode()
-    body = len(header).to_bytes(_LENGTH, "big") + header + b"".join(dumps)
+    body = len(header).to_bytes(_LENGTH, "big") + header + net.automaton.dumped()
     return hashlib.sha256(body).digest() + body
 
 
@@ -59,24 +55,15 @@ def unpacked(data: bytes, key: str) -> Net:
         header = json.loads(body[_LENGTH:end])
         if header["key"] != key:
             raise ValueError("of other filters, or another machine")
-        return Net(
-            header["engine"],
-            _meshes(header["meshes"], body[end:]),
-            frozenset(_owners(header["unfactored"])),
-        )
-    except (KeyError, TypeError, RecursionError) as error:
+        owners = {
+            Kind[name]: tuple(tuple(_owners(each)) for each in table)
+            for name, table in header["owners"].items()
+        }
+        unfactored = frozenset(_owners(header["unfactored"]))
+        made = Automaton.loaded(body[end:])
+        return Net(header["engine"], owners, unfactored, made.scan, made)
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"damaged: {error!r}") from error
-
-
-def _meshes(headers: Iterable[Any], dumps: bytes) -> Mapping[Kind, Mesh]:
-    meshes: dict[Kind, Mesh] = {}
-    for header in headers:
-        size = header["size"]
-        made = Automaton.loaded(dumps[:size])
-        dumps = dumps[size:]
-        owners = tuple(tuple(_owners(each)) for each in header["owners"])
-        meshes[Kind[header["kind"]]] = Mesh(owners, made.scan, made)
-    return meshes
 
 
 def _owners(pairs: Iterable[Any]) -> Iterable[Owner]:

@@ -51,10 +51,12 @@ class Routes:
         wants = self._always
         for name, table in self._tables.items():
             try:
-                wants += table.get(field(name), ())
+                found = table.get(field(name))
             except KeyError:
                 continue
-        if any(want.odd for want in wants) and _has_plain_head(field):
+            if found:
+                wants += found
+        if wants and any(want.odd for want in wants) and _has_plain_head(field):
             return tuple(want for want in wants if not want.odd)
         return wants
 

@@ -10,8 +10,8 @@ Of a field that an entry has twice, all that is looked at is the first: nobody b
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from f2b.detect import line
-from f2b.detect.automaton import NONE, Ids
+from f2b.detect import dates, line
+from f2b.detect.automaton import Ids
 from f2b.detect.mesh import Kind, Net, Watched, woven
 from f2b.detect.routes import Field, Places, Routes, Want
 from f2b.detect.symbols import encoded
@@ -33,9 +33,9 @@ class Sieve:
         self.engine = net.engine
         self._everyone: Marks = MappingProxyType({jail.name: None for jail in jails})
         self._longest = min((jail.filter.maxlength for jail in jails), default=line.CAP)
-        self._built, self._alone = (net.meshes.get(kind) for kind in (Kind.BUILT, Kind.MESSAGE))
-        self._scan = self._built.scan if self._built else _nothing
-        self._scan_alone = self._alone.scan if self._alone else None
+        self._scan = net.scan
+        self._built, self._alone = net.owners[Kind.BUILT], net.owners[Kind.MESSAGE]
+        self._dated = any(self._alone)
         routes = Routes(jails, net.unfactored)
         self._wants = routes.wants if routes.any else None
         self._known: dict[_Key, Marks] = {}
@@ -47,8 +47,9 @@ class Sieve:
         text = message
         if not message.isascii() or b"\n" in message:
             text = encoded(line.built("", {"MESSAGE": message}, self._longest)[:-1])
-        built = self._scan(text)
-        alone = self._scan_alone(self._dateless(message)) if self._scan_alone else NONE
+        built = alone = self._scan(text)
+        if self._dated and (dateless := self._dateless(message, text)) != text:
+            alone = self._scan(dateless)
         wants = self._wants(field) if self._wants else ()
         if not built and not alone and not wants:
             return NOBODY
@@ -60,16 +61,18 @@ class Sieve:
             marks = self._known[key] = self._marks(key)
         return marks
 
-    def _dateless(self, message: bytes) -> bytes:
+    def _dateless(self, message: bytes, text: bytes) -> bytes:
+        if text is message and not dates.possible(message):  # as good as always
+            return text
         return encoded(line.message("", {"MESSAGE": message}, self._longest)[:-1])
 
     def _marks(self, key: _Key) -> Marks:
         built, alone, wants = key
         places: dict[str, set[int]] = {}
-        for mesh, numbers in ((self._built, built), (self._alone, alone)):
+        for owners, numbers in ((self._built, built), (self._alone, alone)):
             for number in numbers:
-                for owner in mesh.owners[number] if mesh else ():
-                    places.setdefault(owner.jail, set()).add(owner.place)
+                for jail, place in owners[number]:
+                    places.setdefault(jail, set()).add(place)
         for want in wants:
             places.setdefault(want.jail, set()).update(want.places or ())
         marks: dict[str, Places | None] = {
@@ -82,7 +85,3 @@ def sieve(jails: Iterable[Watched], engine: str | None = None) -> Sieve:
     """With all that it needs; `engine` as `automaton.version` gives it, or None to go by words. May take seconds."""
     jails = tuple(jails)
     return Sieve(jails, woven(jails, engine))
-
-
-def _nothing(_: bytes) -> Ids:
-    return NONE

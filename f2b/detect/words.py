@@ -21,6 +21,8 @@ Texts = frozenset[str]
 MOST_TEXTS = 48
 MOST_WORDS = 32
 SHORTEST = 2
+ENOUGH = 3
+"""So many common words together are rare enough."""
 
 _ALNUM = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _FOLDED = [
@@ -49,8 +51,10 @@ _BETWEEN = _Part(frozenset({" "}))
 
 
 def clauses(factor: Row) -> tuple[Clause, ...]:
-    """What every line needs that has the factor, the clause that says most first."""
-    return _surrounded(_part(factor)).clauses
+    """What every line needs that has the factor, the clause that says most first; none if they say too little."""
+    found = _surrounded(_part(factor)).clauses
+    telling = len(found) >= ENOUGH or (found and _COMMON.isdisjoint(found[0]))
+    return found if telling else ()
 
 
 class Words:

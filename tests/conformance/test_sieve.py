@@ -180,14 +180,14 @@ def test_what_a_failregex_matches_is_named(jails: Jails, made: Sieve) -> None:
 
 def test_so_it_is_in_disguise(jails: Jails, made: Sieve) -> None:
     dice, count = random.Random(2), Count()
-    for name, fields in dice.sample(jails.samples, 2000):
+    for name, fields in dice.sample(jails.samples, 1500):
         if name in jails.slow:
             continue
         _, other = dice.choice(jails.samples)
         for message in disguised(single(fields["MESSAGE"]), dice, single(other["MESSAGE"])):
             count.ask(jails, made, name, {**fields, "MESSAGE": message})
     assert count.missed == []
-    assert count.hits > 5000
+    assert count.hits > 3000
 
 
 def test_who_remembers_every_line_sees_every_line(jails: Jails, made: Sieve) -> None:
@@ -202,7 +202,8 @@ def test_lines_of_others_are_left_out(jails: Jails, made: Sieve) -> None:
     dice, count = random.Random(3), Count()
     for own, fields in jails.samples:
         filters = [name for name in jails.alone if name.split()[0] != own.split()[0]]
+        marks = candidates(made, {**fields, "_SYSTEMD_UNIT": b"other.service"})
         for name in dice.sample(filters, 4):
             count.asked[name] += 1
-            count.named[name] += name in candidates(made, fields)
-    assert count.named.total() < count.asked.total() / 4
+            count.named[name] += name in marks
+    assert count.named.total() < count.asked.total() / 8

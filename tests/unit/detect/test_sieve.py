@@ -94,9 +94,9 @@ def test_what_is_no_ascii_or_no_line_is_read_as_the_filter_reads_it(
 
 
 def test_case_is_ignored_as_python_ignores_it(made: Maker) -> None:
-    regex = f"(?i){BAD.replace('login', 'risk')}"
+    regex = f"(?i){BAD.replace('login', 'risk').replace('of', 'gone of')}"
     for word in ("RISK", "ri\u017fk", "R\u0130S\u212a", "r\u0131sk"):
-        message = f"refused {word} of root from 192.0.2.7".encode()
+        message = f"refused {word} gone of root from 192.0.2.7".encode()
         assert made.marks(jail(regex), message) == {"test": (0,)}
 
 

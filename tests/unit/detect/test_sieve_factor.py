@@ -206,7 +206,7 @@ def test_a_word_is_needed_where_it_is_whole() -> None:
 
 
 def test_one_word_of_each_alternative_is_needed() -> None:
-    assert need(" (?:refused|denied for|not x) ") == [["denied", "not", "refused"]]
+    assert need(" (?:refused|denied for|nor x) ") == [["denied", "nor", "refused"]]
     assert need(r"(?: refused |\S+)") == []
     assert need(r"(?: denied \S+ now| too many )") == [["denied", "many"]]
 
@@ -227,3 +227,8 @@ def test_a_word_may_be_cut_by_a_relative_of_its_letters() -> None:
 def test_what_may_be_left_out_is_not_needed() -> None:
     assert need(" refused(?: by)? me ") == [["refused"], ["me"]]
     assert need(" (?:denied )*me ") == []
+
+
+def test_a_common_word_says_too_little_alone() -> None:
+    assert need(" from ") == need(" user from ") == []
+    assert need(" login of user ") == [["user"], ["of"], ["login"]]
