@@ -47,7 +47,8 @@ class Filter:
         """Shared likewise."""
         self.questions: list[Question] = []
         """What the last entry left open; whoever shares the guard takes it from here."""
-        self._maxlength = settings.maxlength
+        self.reading = settings.reading
+        self.maxlength = settings.maxlength
         self._readings = tuple(
             (reading, Ring(settings.maxlines) if settings.maxlines > 1 else None)
             for reading in line.READINGS[settings.reading]
@@ -98,7 +99,7 @@ class Filter:
     def _read(self, entry: Entry, first: int, places: Places = None) -> Hit | None:
         """Ask in one reading after the other, until something at all matched or there is something to wait for."""
         for number, (reading, ring) in enumerate(self._readings[first:], first):
-            text = self.lines.read(reading, entry.fields, self._maxlength)
+            text = self.lines.read(reading, entry.fields, self.maxlength)
             if ring:
                 text = ring.add(text, entry.time)
             found = self.searcher.ask(text, self.guard, (), places)

@@ -55,6 +55,14 @@ class Searcher:
         self.regexes = (*fail, *ignore, *([prefix] if prefix else ()))
         self._decisive = self.regexes[len(fail) :]
 
+    @property
+    def failregexes(self) -> tuple[Regex, ...]:
+        return self.regexes[: self.ignore.start]
+
+    @property
+    def prefregex(self) -> Regex | None:
+        return self._prefix
+
     @classmethod
     def compiled(cls, settings: FilterSettings, *, raw_names: bool) -> Self:
         """Raises FilterError when a regex cannot be used."""

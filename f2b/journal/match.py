@@ -67,6 +67,11 @@ class Group:
         transports = named.get("_TRANSPORT")
         return named.keys().isdisjoint(_VOUCHED) and not (transports and transports <= _KERNEL)
 
+    @property
+    def names_program(self) -> bool:
+        """Say whether only what a program logged can fit, and neither the kernel's nor nobody's entries."""
+        return not _WRITER.isdisjoint(name for name, _ in self.terms)
+
     def words(self) -> Iterable[tuple[str, bytes]]:
         """Give every FIELD, value pair, in a fixed order."""
         for name, values in self.terms:

@@ -1,11 +1,15 @@
 """The date within a line: what is cut out, and that no line is slow to look at. Suite A has fail2ban's own lines."""
 
+import re
 import time
 
 import pytest
 
+from f2b.detect import dates
 from f2b.detect.dates import cut, find
+from f2b.detect.examination import examples
 from f2b.detect.line import CAP
+from f2b.detect.shape import shape
 
 
 @pytest.mark.parametrize(
@@ -50,3 +54,13 @@ def test_no_line_is_slow(start: str, piece: str) -> None:
     for _ in range(10):
         find(line)
     assert (time.perf_counter() - before) / 10 < 0.02  # 0.5 ms at most where nothing else runs
+
+
+def test_every_shape_of_a_date_has_the_sign_of_one() -> None:
+    for text in (
+        *(each for group in dates._SHAPES.values() for each in group),
+        *dates._AT_THE_START,
+    ):
+        for example in examples(shape(re.compile(text)), 32):
+            assert dates._SIGN.search(example.decode("latin-1")), text
+            assert dates.possible(example), text

@@ -1,0 +1,168 @@
+"""The factors of all filters together, so that one look at a text tells which of them occur in it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple, TypeVar
+
+from f2b.config.settings import Reading
+from f2b.detect.automaton import NONE, Automaton, Ids, expression
+from f2b.detect.budget import Regex
+from f2b.detect.examination import overlooked
+from f2b.detect.factor import in_message
+from f2b.detect.filter import Filter
+from f2b.detect.shape import NoShapeError, Row, shape
+from f2b.detect.words import Clause, Words, clauses
+from f2b.journal.match import Match
+
+Scan = Callable[[bytes], Ids]
+Source = tuple[str, int]
+"""Text and flags of a regex; empty for prefregex where there is none."""
+Form = TypeVar("Form")
+
+WORDS = "words"
+
+
+class Kind(Enum):
+    """The texts that regexes see of a message."""
+
+    BUILT = "it stands behind a head"
+    MESSAGE = "it stands alone, without its date"
+
+
+KINDS: Mapping[Reading, tuple[Kind, ...]] = {
+    Reading.BUILT: (Kind.BUILT,),
+    Reading.MESSAGE: (Kind.MESSAGE,),
+    Reading.BOTH: (Kind.BUILT, Kind.MESSAGE),
+}
+
+
+class Watched(NamedTuple):
+    """A jail: what its filter looks for, and in which entries."""
+
+    name: str
+    filter: Filter
+    match: Match
+
+
+class Owner(NamedTuple):
+    """A failregex, by its jail and its place there."""
+
+    jail: str
+    place: int
+
+
+Owners = tuple[tuple[Owner, ...], ...]
+"""Whose a factor is, by its number: equal ones are one with several owners."""
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """What finds the factors in a text, whose they are where it is of a kind; and who falls through.
+
+    That is every failregex without a factor that tells enough.
+    """
+
+    engine: str
+    owners: Mapping[Kind, Owners]
+    unfactored: frozenset[Owner]
+    scan: Scan = field(compare=False)
+    automaton: Automaton | None = field(default=None, compare=False)
+
+
+class Found(NamedTuple):
+    """What an engine makes of some factors. `refused` are the numbers of those that it cannot take."""
+
+    scan: Scan
+    automaton: Automaton | None = None
+    refused: frozenset[int] = frozenset()
+
+
+def watched_alone(jails: Iterable[Watched]) -> Iterator[Watched]:
+    """The jails whose filters look at each line alone: the others remember every line."""
+    return (jail for jail in jails if not jail.filter.searcher.several)
+
+
+def woven(jails: Sequence[Watched], engine: str | None) -> Net:
+    """The net for some jails; `engine` is the version of hyperscan, or None to do without it."""
+    if engine:
+        try:
+            return _net(jails, engine, expression, _automaton)
+        except ValueError:
+            pass  # words are slower, and can take them all
+    return _net(jails, WORDS, clauses, _words)
+
+
+def _net(
+    jails: Sequence[Watched],
+    engine: str,
+    form: Callable[[Row], Form | None],
+    make: Callable[[Sequence[Form], Sequence[Row]], Found],
+) -> Net:
+    """`form` is what the engine needs of a factor, None if that tells too little."""
+    numbers: dict[Form, int] = {}
+    factors: list[Row] = []
+    owned: dict[Kind, dict[int, list[Owner]]] = {kind: {} for kind in Kind}
+    left: set[Owner] = set()
+    for kind in Kind:
+        for owner, factor in _factors(jails, kind):
+            formed = _formed(factor, form)
+            if not formed:
+                left.add(owner)
+                continue
+            number = numbers.setdefault(formed, len(numbers))
+            if number == len(factors):
+                factors.append(factor)
+            owned[kind].setdefault(number, []).append(owner)
+    made = make(list(numbers), factors) if numbers else Found(lambda _: NONE)
+    owners = {
+        kind: tuple(tuple(by.get(number, ())) for number in range(len(factors)))
+        for kind, by in owned.items()
+    }
+    for each in owners.values():
+        left.update(owner for number in made.refused for owner in each[number])
+    return Net(engine, owners, frozenset(left), made.scan, made.automaton)
+
+
+def _formed(factor: Row, form: Callable[[Row], Form | None]) -> Form | None:
+    try:
+        return form(factor)
+    except (ValueError, RecursionError):
+        return None  # one regex that cannot be used here is asked about every entry, as without a sieve
+
+
+def _factors(jails: Iterable[Watched], kind: Kind) -> Iterator[tuple[Owner, Row]]:
+    """Every failregex that sees texts of this kind with its factor, which is empty where there is none."""
+    known: dict[tuple[Source, Source], Row] = {}
+    for jail in watched_alone(jails):
+        if kind not in KINDS[jail.filter.reading]:
+            continue
+        searcher = jail.filter.searcher
+        for place, regex in enumerate(searcher.failregexes):
+            key = source(regex), source(searcher.prefregex)
+            if key not in known:
+                known[key] = _factor(regex, searcher.prefregex, kind)
+            yield Owner(jail.name, place), known[key]
+
+
+def source(regex: Regex | None) -> Source:
+    return (regex.pattern.pattern, regex.pattern.flags) if regex else ("", 0)
+
+
+def _factor(regex: Regex, prefix: Regex | None, kind: Kind) -> Row:
+    try:
+        line = shape(regex.pattern, prefix.pattern if prefix else None)
+        return in_message(line) if kind is Kind.BUILT else line
+    except (NoShapeError, RecursionError):
+        return Row(())
+
+
+def _automaton(expressions: Sequence[str], factors: Sequence[Row]) -> Found:
+    made, refused = Automaton.compiled(expressions)
+    if overlooked(factors, made.scan) - refused:
+        raise ValueError("the automaton overlooks what it should find")
+    return Found(made.scan, made, refused)
+
+
+def _words(needs: Sequence[tuple[Clause, ...]], factors: Sequence[Row]) -> Found:  # noqa: ARG001
+    return Found(Words(needs).scan)

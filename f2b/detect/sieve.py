@@ -1,0 +1,87 @@
+"""Which failregexes of which jails could match an entry, told from its message alone.
+
+Most entries of a journal are nobody's business. The sieve tells so before their other fields are fetched and before
+any regex runs. It errs on one side only: what it names may not match, what it does not name cannot. An entry that
+no failregex of a jail matches leaves nothing behind in that jail, unless it remembers every line (maxlines).
+
+Of a field that an entry has twice, all that is looked at is the first: nobody but a forger writes such.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from f2b.detect import dates, line
+from f2b.detect.automaton import Ids
+from f2b.detect.mesh import Kind, Net, Watched, woven
+from f2b.detect.routes import Field, Places, Routes, Want
+from f2b.detect.symbols import encoded
+
+Marks = Mapping[str, Places | None]
+"""The jails that may want an entry, each with the places of the failregexes that may match; None is any."""
+
+NOBODY: Marks = MappingProxyType({})
+MOST_REMEMBERED = 2048
+"""Whoever attacks chooses which factors meet in a line: what was put together for them is not kept for ever."""
+
+_Key = tuple[Ids, Ids, tuple[Want, ...]]
+
+
+class Sieve:
+    """For the entry at hand: who could want it?"""
+
+    def __init__(self, jails: Sequence[Watched], net: Net) -> None:
+        self.engine = net.engine
+        self._everyone: Marks = MappingProxyType({jail.name: None for jail in jails})
+        self._longest = min((jail.filter.maxlength for jail in jails), default=line.CAP)
+        self._scan = net.scan
+        self._built, self._alone = net.owners[Kind.BUILT], net.owners[Kind.MESSAGE]
+        self._dated = any(self._alone)
+        routes = Routes(jails, net.unfactored)
+        self._wants = routes.wants if routes.any else None
+        self._known: dict[_Key, Marks] = {}
+
+    def candidates(self, message: bytes, field: Field) -> Marks:
+        """Empty when nobody can want the entry."""
+        if len(message) > self._longest:  # what is cut out of it joins two ends
+            return self._everyone
+        text = message
+        if not message.isascii() or b"\n" in message:
+            text = encoded(line.built("", {"MESSAGE": message}, self._longest)[:-1])
+        built = alone = self._scan(text)
+        if self._dated and (dateless := self._dateless(message, text)) != text:
+            alone = self._scan(dateless)
+        wants = self._wants(field) if self._wants else ()
+        if not built and not alone and not wants:
+            return NOBODY
+        key = built, alone, wants
+        marks = self._known.get(key)
+        if marks is None:
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+            marks = self._known[key] = self._marks(key)
+        return marks
+
+    def _dateless(self, message: bytes, text: bytes) -> bytes:
+        if text is message and not dates.possible(message):  # as good as always
+            return text
+        return encoded(line.message("", {"MESSAGE": message}, self._longest)[:-1])
+
+    def _marks(self, key: _Key) -> Marks:
+        built, alone, wants = key
+        places: dict[str, set[int]] = {}
+        for owners, numbers in ((self._built, built), (self._alone, alone)):
+            for number in numbers:
+                for jail, place in owners[number]:
+                    places.setdefault(jail, set()).add(place)
+        for want in wants:
+            places.setdefault(want.jail, set()).update(want.places or ())
+        marks: dict[str, Places | None] = {
+            name: tuple(sorted(own)) for name, own in places.items()
+        }
+        return MappingProxyType(marks | {want.jail: None for want in wants if want.places is None})
+
+
+def sieve(jails: Iterable[Watched], engine: str | None = None) -> Sieve:
+    """With all that it needs; `engine` as `automaton.version` gives it, or None to go by words. May take seconds."""
+    jails = tuple(jails)
+    return Sieve(jails, woven(jails, engine))

@@ -1,0 +1,121 @@
+"""Whatever a regex matches, its factor is in the message: regexes and lines made up of few characters."""
+
+import re
+import warnings
+from typing import NamedTuple
+
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+
+from f2b.detect import line
+from f2b.detect.automaton import written
+from f2b.detect.budget import Guard, Regex
+from f2b.detect.factor import in_message, trimmed
+from f2b.detect.search import Searcher
+from f2b.detect.shape import Row, shape
+from f2b.detect.symbols import encoded
+from f2b.detect.words import Words, clauses
+
+# Among them: what is a blank to Python only, and all relatives of k, s and i.
+FRAGMENTS = (
+    "a", "b", "k", "S", "i", "1", ":", " ", "[", "]", "\u212a", "\u017f", "\u0130", "\u0131", "\xe9", "\xa0", "\x1c",
+    "\n", "ab", " ab ", "KA", " si1:", "\u212aa", "s\u0131",
+)  # fmt: skip
+ATOMS = (
+    "a", "b", "k", "S", "i", "1", ":", " ", "\\[", "\\]", ".", "\\s", "\\S", "\\w", "\\W", "\\d", "\\D", "[^a]", "[^ ]",
+    "[ab]", "[a-s]", "[^\\W1]", "[\\s:]", "\\n", "[^k]", "\u212a", "[\u0100-\u2200]", "[^\u0131]", "K",
+    "ab", " ab ", "ab", " ka ", " si1:", "[Aa]b", "\\bab\\b", " (?:ab|ka) ",
+    "\\b", "\\B", "^", "$", "\\Z", "\\A", "(?=a)", "(?!b)", "(?<=:)", "(?<! )", "",
+)  # fmt: skip
+REPEATS = ("*", "+", "?", "*?", "+?", "??", "{2}", "{0,2}", "{2,}", "{1,60}")
+FLAGS = ("", "", "(?i)", "(?s)", "(?m)", "(?a)", "(?ia)", "(?is)", "(?x)")
+HEADS = st.tuples(
+    st.sampled_from(["", "a", "k1", "b:"]),
+    st.sampled_from(["a", "ab", "1:", "[a]"]),
+    st.sampled_from(["", "1", "x"]),
+)
+
+
+class Line(NamedTuple):
+    head: tuple[str, str, str]
+    message: str
+
+    @property
+    def fields(self) -> dict[str, bytes]:
+        named = zip(("_HOSTNAME", "SYSLOG_IDENTIFIER", "SYSLOG_PID"), self.head, strict=True)
+        values = {name: value for name, value in (*named, ("MESSAGE", self.message)) if value}
+        return {name: value.encode() for name, value in values.items()}
+
+
+def wrapped(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        st.lists(inner, min_size=2, max_size=4).map("".join),
+        st.lists(inner, min_size=2, max_size=3).map(lambda each: f"(?:{'|'.join(each)})"),
+        st.tuples(inner, st.sampled_from(REPEATS)).map(lambda each: f"(?:{each[0]}){each[1]}"),
+        inner.map(lambda each: f"({each})"),
+        inner.map(lambda each: f"(?>{each})"),
+        inner.map(lambda each: f"(?i:{each})"),
+        inner.map(lambda each: f"(?s-i:{each})"),
+        inner.map(lambda each: f"(?P<g>{each}).?(?P=g)" if "?P<g>" not in each else each),
+        inner.map(lambda each: f"(?P<h>{each})?(?(h)a|b)" if "?P<h>" not in each else each),
+    )
+
+
+bodies = st.recursive(st.sampled_from(ATOMS), wrapped, max_leaves=8)
+regexes = st.tuples(st.sampled_from(FLAGS), st.sampled_from(["", "^"]), bodies).map("".join)
+lines = st.builds(Line, HEADS, st.lists(st.sampled_from(FRAGMENTS), max_size=8).map("".join))
+
+
+def compiled(text: str) -> Regex:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return Regex(re.compile(text))
+        except re.error:
+            assume(False)  # noqa: FBT003
+            raise
+
+
+def holds(factor: Row, text: bytes) -> bool:
+    """Whether either engine would find it; what none would be asked about holds."""
+    needed = trimmed(factor)
+    if re.search(written(needed).encode("latin-1"), text, re.DOTALL) is None:
+        return False
+    needs = clauses(factor)
+    return not needs or Words([needs]).scan(text) == (0,)
+
+
+@settings(max_examples=400)
+@given(regexes, st.lists(lines, min_size=20, max_size=40))
+def test_a_factor_is_in_every_message_that_its_regex_matches(text: str, some: list[Line]) -> None:
+    regex = compiled(text)
+    searcher = Searcher([regex], [], None, several=False)
+    whole = shape(regex.pattern)
+    factor = in_message(whole)
+    event(f"needs something: {bool(trimmed(factor).items)}")
+    for each in some:
+        if searcher.ask(line.build(each.fields), Guard()) is not None:
+            assert holds(factor, encoded(line.built("", each.fields, line.CAP)[:-1])), each
+        if searcher.ask(line.message("", each.fields, line.CAP), Guard()) is not None:
+            assert holds(whole, encoded(line.message("", each.fields, line.CAP)[:-1])), each
+
+
+@settings(max_examples=400)
+@given(
+    regexes,
+    st.tuples(bodies, st.sampled_from([".+", ".*", "a.+", "(?:.+)?", "\\S+"]), bodies),
+    st.lists(lines, min_size=20, max_size=40),
+)
+def test_so_it_is_behind_prefregex(
+    text: str, around: tuple[str, str, str], some: list[Line]
+) -> None:
+    before, content, after = around
+    regex, prefix = compiled(text), compiled(f"{before}(?P<content>{content}){after}")
+    searcher = Searcher([regex], [], prefix, several=False)
+    whole = shape(regex.pattern, prefix.pattern)
+    factor = in_message(whole)
+    for each in some:
+        if searcher.ask(line.build(each.fields), Guard()) is not None:
+            assert holds(factor, encoded(line.built("", each.fields, line.CAP)[:-1])), each
+        if searcher.ask(line.message("", each.fields, line.CAP), Guard()) is not None:
+            assert holds(whole, encoded(line.message("", each.fields, line.CAP)[:-1])), each

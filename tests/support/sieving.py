@@ -1,0 +1,48 @@
+"""Jails for a sieve, and the engines that it may have."""
+
+import pytest
+
+from f2b.config.settings import FilterSettings, Located, Reading
+from f2b.detect import automaton
+from f2b.detect.filter import Filter
+from f2b.detect.mesh import Watched
+from f2b.detect.routes import Field
+from f2b.journal.match import parse_text
+from tests.unit.decide.making import HERE, located
+
+ENGINES = ("words", "hyperscan")
+
+
+def engine(name: str) -> str | None:
+    """What woven() is to be told; skips where it is not here."""
+    if name == "words":
+        return None
+    found = automaton.version()
+    if found is None:
+        pytest.skip("no hyperscan that can be used is here")
+    return found
+
+
+def jail(
+    *failregex: str,
+    name: str = "test",
+    match: str = "_SYSTEMD_UNIT=test.service",
+    prefregex: str | None = None,
+    reading: Reading = Reading.BUILT,
+    maxlines: int = 1,
+    maxlength: int = 4096,
+) -> Watched:
+    settings = FilterSettings(
+        name=name,
+        failregex=located(*failregex),
+        prefregex=Located(prefregex, HERE) if prefregex else None,
+        reading=reading,
+        maxlines=maxlines,
+        maxlength=maxlength,
+    )
+    return Watched(name, Filter(settings), parse_text(match))
+
+
+def fields(**values: bytes) -> Field:
+    """An entry of which nothing but these fields can be had."""
+    return values.__getitem__
