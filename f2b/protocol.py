@@ -167,7 +167,8 @@ class LackingRow(TypedDict):
 class DaemonStatus(TypedDict):
     """The daemon. `degraded` lists what it cannot do at the moment, and why; `reduced` what this kernel lacks.
 
-    `backend_why` tells what is wrong with better backends, if there are any.
+    `backend_why` tells what is wrong with better backends, if there are any; `sieve` by what is told which entries may
+    matter, and nothing where all of them are asked about.
     """
 
     version: str
@@ -176,6 +177,7 @@ class DaemonStatus(TypedDict):
     journal: str
     entries: int
     position: float | None
+    sieve: str
     backend: str
     reduced: list[str]
     backend_why: NotRequired[str]

@@ -67,7 +67,7 @@ def status(answer: DaemonStatus, now: float) -> Table:
     )
     title = (
         f"f2b {answer['version']}, up {times.duration_text(max(0, round(now - answer['since'])))}, "
-        f"journal {answer['journal']} {read}, backend {answer['backend']}{degraded}"
+        f"journal {answer['journal']} {read}, sieve {answer['sieve'] or 'none'}, backend {answer['backend']}{degraded}"
     )
     if why := answer.get("backend_why"):
         title += f"\nnot a better backend because of {why}"

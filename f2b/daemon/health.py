@@ -13,6 +13,7 @@ from f2b.daemon.events import Events
 from f2b.daemon.pace import Pace
 from f2b.daemon.questions import Questions
 from f2b.daemon.recorder import Recorder
+from f2b.daemon.sieves import Sieves
 from f2b.daemon.wall import watched
 from f2b.decide.engine import Engine
 from f2b.journal.reader import JournalReader
@@ -33,6 +34,7 @@ class Health:
         events: Events,
         pace: Pace,
         actions: Actions,
+        sieves: Sieves,
     ) -> None:
         self._engine = engine
         self._recorder = recorder
@@ -42,6 +44,7 @@ class Health:
         self._events = events
         self._pace = pace
         self._actions = actions
+        self._sieves = sieves
         self._told: set[str] = set()
         self._since = time.time()
 
@@ -104,6 +107,7 @@ class Health:
             since=self._since,
             journal=settings.journal,
             position=position.time if position.cursor else None,
+            sieve=self._sieves.engine,
             backend=self._enforcer.name,
             reduced=list(self._enforcer.losses),
             degraded=self.degraded(reader),

@@ -32,9 +32,11 @@ from f2b.daemon.purge import purge_or_warn
 from f2b.daemon.questions import Questions
 from f2b.daemon.recorder import Recorder
 from f2b.daemon.requests import Desk
+from f2b.daemon.sieves import Sieves
 from f2b.decide.engine import Engine
 from f2b.decide.holds import Holds
 from f2b.detect.session import LIFETIME
+from f2b.detect.sieve import Sieve
 from f2b.errors import Exit, F2bError
 from f2b.model import Decision, Found, Position
 from f2b.protocol import DaemonStatus
@@ -106,9 +108,11 @@ class Service:
             self._engine, self._recorder, parts.store, parts.events, self._config.daemon.journal,
             time.time,
         )  # fmt: skip
+        folder = self._config.daemon.dbfile.parent
+        self._sieves = Sieves(folder, self._sift, self._events.warning)
         self._health = Health(
             self._engine, self._recorder, self._enforcer, self._catch_ups, self._questions,
-            self._events, self._pace, self._actions,
+            self._events, self._pace, self._actions, self._sieves,
         )  # fmt: skip
         self._enforcer.why = parts.why
         self._sweep = parts.sweep
@@ -152,6 +156,7 @@ class Service:
             with self._own.watch(self._spawn, self._enforcer.set_own):
                 await self._own.refresh(self._enforcer.set_own)
                 self._live.attach(self._position, _warmup(self._position))
+                self._sieves.renew(self._engine.jails.values())
                 await self._catch_up()
                 self._health.tell_lacking()
                 self._notifier.ready()
@@ -170,6 +175,7 @@ class Service:
         self._live.wake()
 
     async def _stop(self, *, lift: bool) -> None:
+        self._sieves.stop()
         await self._catch_ups.stop()
         await self._questions.stop()
         if self._position.cursor or self._gathered:
@@ -245,6 +251,11 @@ class Service:
                 await self._live.wait(self._config.daemon.latency)
         if self._failure is not None:
             raise self._failure
+
+    def _sift(self, sieve: Sieve | None) -> None:
+        sift = sieve.candidates if sieve else None
+        self._live.pass_over(sift)
+        self._catch_ups.pass_over(sift)
 
     async def _decide(self, look: Look) -> bool:
         """Slice by slice; say whether there was anything to decide."""
@@ -343,6 +354,7 @@ class Service:
         self._actions.renew()
         source = self._config.daemon.journal
         self._live.follow(source, self._engine.jails.values(), self._position)
+        self._sieves.renew(self._engine.jails.values())
         await self._catch_up()
         self._health.tell_lacking()
         self._events.notice(f"reloaded: {prepared.summary}")

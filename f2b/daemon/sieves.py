@@ -1,6 +1,7 @@
-"""Where sieves come from: a file beside the database, or a worker thread that makes one.
+"""Where the sieve for the jails of the moment comes from: a file beside the database, or a process that makes it.
 
-The file is only a copy of what can be made again. It holds what the processor executes, so that it must be ours.
+Owns the process. The file is only a copy of what can be made again; it holds what the processor executes, so it must be
+ours alone. Until there is a sieve, every entry is asked about.
 """
 
 import asyncio
@@ -10,82 +11,129 @@ import os
 import platform
 import stat
 import sys
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 
 import f2b
 from f2b.decide.jail import Jail
-from f2b.detect import automaton, factor, mesh, shape, symbols
-from f2b.detect.mesh import Net, Watched, woven
-from f2b.detect.packing import fingerprint, packed, unpacked
+from f2b.detect import packing
+from f2b.detect.net import Watched
+from f2b.detect.packing import asking, fingerprint, unpacked
 from f2b.detect.sieve import Sieve
 
 NAME = "sieve"
+LOOM = "f2b.detect.loom"
 LARGEST = 64 << 20
+LONGEST = 300.0
+"""Seconds that the process may take."""
 _CPUINFO = Path("/proc/cpuinfo")
-_TRANSLATORS: tuple[ModuleType, ...] = (automaton, factor, mesh, shape, symbols)
+_MAKERS = ("automaton", "factor", "loom", "mesh", "net", "packing", "shape", "symbols", "words")
 
 
 class Sieves:
-    """Gives jails their sieve. Without hyperscan it is made of words, quickly, and not kept."""
+    """Calls `use` with the sieve when there is one, and with None while there is none. `engine`: what it goes by."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, use: Callable[[Sieve | None], None], complain: Callable[[str], None]
+    ) -> None:
         self._file = folder / NAME
-        self._engine = automaton.version()
-        self._machine = (self._engine or "", *_machine())
+        self._use = use
+        self._complain = complain
+        self._machine = tuple(_machine())
+        self._making: asyncio.Task[None] | None = None
+        self.engine = ""
 
-    def stored(self, jails: Sequence[Watched]) -> Sieve | None:
-        """The sieve that was made for just these jails on this machine, if any; within milliseconds."""
-        if self._engine is None:
-            return None
+    def renew(self, jails: Iterable[Jail]) -> None:
+        """Take the sieve that is stored for just these jails and this machine, or begin to make it."""
+        self.stop()
+        self._take(None)
+        watched = tuple(map(_watched, filter(_reads, jails)))
+        if not watched:
+            return
+        key = fingerprint(watched, *self._machine)
         try:
-            return Sieve(jails, unpacked(_read(self._file), self._key(jails)))
+            self._take(Sieve(watched, unpacked(_read(self._file), key)))
         except (OSError, ValueError):
-            return None
+            self._making = asyncio.get_running_loop().create_task(self._make(watched, key))
 
-    async def made(self, jails: Sequence[Watched]) -> Sieve:
-        """Takes seconds where there are many filters, while the loop goes on."""
-        return Sieve(jails, await asyncio.to_thread(self._make, jails))
+    def stop(self) -> None:
+        if self._making is not None:
+            self._making.cancel()
+            self._making = None
 
-    def _make(self, jails: Sequence[Watched]) -> Net:
-        net = woven(jails, self._engine)
+    def _take(self, sieve: Sieve | None) -> None:
+        self.engine = sieve.engine if sieve else ""
+        self._use(sieve)
+
+    async def _make(self, jails: Sequence[Watched], key: str) -> None:
+        try:
+            async with asyncio.timeout(LONGEST):
+                data = await _woven(jails, key)
+            sieve = Sieve(jails, unpacked(data, key))
+        except (OSError, ValueError, TimeoutError) as error:
+            self._complain(f"no sieve, every entry is asked about: {error!r}")
+            return
         # It is made again at the next start if it cannot be kept.
-        with contextlib.suppress(OSError, ValueError):
-            _write(self._file, packed(net, self._key(jails)))
-        return net
-
-    def _key(self, jails: Sequence[Watched]) -> str:
-        return fingerprint(jails, *self._machine)
+        with contextlib.suppress(OSError):
+            _write(self._file, data)
+        self._take(sieve)
 
 
-def watched(jails: Iterable[Jail]) -> tuple[Watched, ...]:
-    """The jails that read the journal."""
-    return tuple(Watched(jail.name, jail.filter, jail.match) for jail in jails if jail.match)
+def _reads(jail: Jail) -> bool:
+    return jail.match is not None
 
 
-def _machine() -> Iterable[str]:
-    """What else decides about an automaton: the processor, Python's parser, and how we translate."""
+def _watched(jail: Jail) -> Watched:
+    assert jail.match is not None
+    settings = jail.settings.filter
+    return Watched(
+        jail.name, jail.filter.searcher, settings.reading, settings.maxlength, jail.match
+    )
+
+
+async def _woven(jails: Sequence[Watched], key: str) -> bytes:
+    """Raises OSError when there can be no process, ValueError when it fails."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", LOOM,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={"PYTHONPATH": os.fspath(Path(f2b.__file__).parent.parent)},
+    )  # fmt: skip
+    try:
+        data, _ = await process.communicate(asking(jails, key))
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        raise
+    if process.returncode:
+        raise ValueError(f"the process that makes it ended with {process.returncode}")
+    return data
+
+
+def _machine() -> Iterator[str]:
+    """What else decides about a net: the processor, Python's parser, the library, and how we translate."""
     yield platform.machine()
     yield sys.version
-    with contextlib.suppress(
-        OSError
-    ):  # hyperscan also looks itself, and refuses what is not for this processor
-        for line in _CPUINFO.read_text(errors="replace").splitlines():
-            if line.startswith(("flags", "Features")):
-                yield line
-                break
-    yield f2b.__version__
-    for module in _TRANSLATORS:
-        yield hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
+    # The library also looks itself, and refuses what is not for this processor.
+    with contextlib.suppress(OSError):
+        flags = ("flags", "Features")
+        lines = _CPUINFO.read_text(errors="replace").splitlines()
+        yield next((line for line in lines if line.startswith(flags)), "")
+    library = find_spec("hyperscan")
+    if library is not None and library.origin is not None:
+        parts = sorted(Path(library.origin).parent.iterdir())
+        yield str([(part.name, part.stat().st_mtime_ns) for part in parts])
+    for name in _MAKERS:
+        yield hashlib.sha256(
+            Path(packing.__file__).with_name(f"{name}.py").read_bytes()
+        ).hexdigest()
 
 
 def _read(file: Path) -> bytes:
     """Raises OSError, also for a file that others could have written."""
-    with os.fdopen(
-        os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), "rb"
-    ) as handle:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    with os.fdopen(os.open(file, flags), "rb") as handle:
         status = os.fstat(handle.fileno())
         if (
             not stat.S_ISREG(status.st_mode)
@@ -99,13 +147,13 @@ def _read(file: Path) -> bytes:
 
 def _write(file: Path, data: bytes) -> None:
     """All of it or nothing, and for us alone. Nothing is lost with it, so that the disk may take its time."""
-    if len(data) > LARGEST:
-        raise ValueError("too large to keep")
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    new = file.with_name(f".{file.name}-new")
+    new.unlink(missing_ok=True)
     try:
-        with os.fdopen(handle, "wb") as new:
-            new.write(data)
-        Path(name).replace(file)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(new, flags, 0o600), "wb") as handle:
+            handle.write(data)
+        new.replace(file)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise

@@ -5,15 +5,12 @@ The door to that library. It is optional, and imported when an automaton is made
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from importlib import metadata
 from typing import Any, Self
 
 from f2b.detect.factor import ENOUGH, bits, trimmed
+from f2b.detect.net import NONE, Ids
 from f2b.detect.shape import Chars, Edge, Either, Loop, Row, Shape
 from f2b.detect.symbols import ALL, BEYOND, NEWLINE
-
-Ids = tuple[int, ...]
-NONE: Ids = ()
 
 DEAF = ("5.4.12",)
 """Libraries that overlook matches: https://github.com/VectorCamp/vectorscan/pull/368."""
@@ -24,6 +21,8 @@ _EDGES = {Edge.BEGIN: "^", Edge.END: "$", Edge.BREAK: ""}
 def version() -> str | None:
     """Which hyperscan is here that can be used, if any."""
     try:
+        from importlib import metadata  # noqa: PLC0415
+
         import hyperscan  # noqa: PLC0415 - 4 MB that most commands of f2b do not need
     except ImportError:
         return None
@@ -75,8 +74,10 @@ class Automaton:
     @classmethod
     def loaded(cls, dump: bytes) -> Self:
         """What `dumped` gave. Raises ValueError if it is damaged, or made for another hyperscan or processor."""
-        import hyperscan  # noqa: PLC0415
-
+        try:
+            import hyperscan  # noqa: PLC0415
+        except ImportError as error:
+            raise ValueError(str(error)) from error
         try:
             database = hyperscan.loadb(dump, hyperscan.HS_MODE_BLOCK)
             database.scratch = hyperscan.Scratch(database)

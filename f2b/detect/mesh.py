@@ -1,86 +1,26 @@
-"""The factors of all filters together, so that one look at a text tells which of them occur in it."""
+"""Weaving a net out of all filters: the factor of each failregex, in the form that an engine can look for."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from f2b.config.settings import Reading
-from f2b.detect.automaton import NONE, Automaton, Ids, expression
+from f2b.detect.automaton import Automaton, expression
 from f2b.detect.budget import Regex
 from f2b.detect.examination import overlooked
 from f2b.detect.factor import in_message
-from f2b.detect.filter import Filter
+from f2b.detect.net import KINDS, Finder, Kind, Net, Owner, Watched, watched_alone
 from f2b.detect.shape import NoShapeError, Row, shape
-from f2b.detect.words import Clause, Words, clauses
-from f2b.journal.match import Match
+from f2b.detect.words import WORDS, Clause, Words, clauses
 
-Scan = Callable[[bytes], Ids]
 Source = tuple[str, int]
 """Text and flags of a regex; empty for prefregex where there is none."""
 Form = TypeVar("Form")
-
-WORDS = "words"
-
-
-class Kind(Enum):
-    """The texts that regexes see of a message."""
-
-    BUILT = "it stands behind a head"
-    MESSAGE = "it stands alone, without its date"
-
-
-KINDS: Mapping[Reading, tuple[Kind, ...]] = {
-    Reading.BUILT: (Kind.BUILT,),
-    Reading.MESSAGE: (Kind.MESSAGE,),
-    Reading.BOTH: (Kind.BUILT, Kind.MESSAGE),
-}
-
-
-class Watched(NamedTuple):
-    """A jail: what its filter looks for, and in which entries."""
-
-    name: str
-    filter: Filter
-    match: Match
-
-
-class Owner(NamedTuple):
-    """A failregex, by its jail and its place there."""
-
-    jail: str
-    place: int
-
-
-Owners = tuple[tuple[Owner, ...], ...]
-"""Whose a factor is, by its number: equal ones are one with several owners."""
-
-
-@dataclass(frozen=True, slots=True)
-class Net:
-    """What finds the factors in a text, whose they are where it is of a kind; and who falls through.
-
-    That is every failregex without a factor that tells enough.
-    """
-
-    engine: str
-    owners: Mapping[Kind, Owners]
-    unfactored: frozenset[Owner]
-    scan: Scan = field(compare=False)
-    automaton: Automaton | None = field(default=None, compare=False)
 
 
 class Found(NamedTuple):
     """What an engine makes of some factors. `refused` are the numbers of those that it cannot take."""
 
-    scan: Scan
-    automaton: Automaton | None = None
+    finder: Finder
     refused: frozenset[int] = frozenset()
-
-
-def watched_alone(jails: Iterable[Watched]) -> Iterator[Watched]:
-    """The jails whose filters look at each line alone: the others remember every line."""
-    return (jail for jail in jails if not jail.filter.searcher.several)
 
 
 def woven(jails: Sequence[Watched], engine: str | None) -> Net:
@@ -114,14 +54,14 @@ def _net(
             if number == len(factors):
                 factors.append(factor)
             owned[kind].setdefault(number, []).append(owner)
-    made = make(list(numbers), factors) if numbers else Found(lambda _: NONE)
+    made = make(list(numbers), factors) if numbers else Found(Words(()))
     owners = {
         kind: tuple(tuple(by.get(number, ())) for number in range(len(factors)))
         for kind, by in owned.items()
     }
     for each in owners.values():
         left.update(owner for number in made.refused for owner in each[number])
-    return Net(engine, owners, frozenset(left), made.scan, made.automaton)
+    return Net(engine, owners, frozenset(left), made.finder)
 
 
 def _formed(factor: Row, form: Callable[[Row], Form | None]) -> Form | None:
@@ -135,9 +75,9 @@ def _factors(jails: Iterable[Watched], kind: Kind) -> Iterator[tuple[Owner, Row]
     """Every failregex that sees texts of this kind with its factor, which is empty where there is none."""
     known: dict[tuple[Source, Source], Row] = {}
     for jail in watched_alone(jails):
-        if kind not in KINDS[jail.filter.reading]:
+        if kind not in KINDS[jail.reading]:
             continue
-        searcher = jail.filter.searcher
+        searcher = jail.searcher
         for place, regex in enumerate(searcher.failregexes):
             key = source(regex), source(searcher.prefregex)
             if key not in known:
@@ -161,8 +101,8 @@ def _automaton(expressions: Sequence[str], factors: Sequence[Row]) -> Found:
     made, refused = Automaton.compiled(expressions)
     if overlooked(factors, made.scan) - refused:
         raise ValueError("the automaton overlooks what it should find")
-    return Found(made.scan, made, refused)
+    return Found(made, refused)
 
 
 def _words(needs: Sequence[tuple[Clause, ...]], factors: Sequence[Row]) -> Found:  # noqa: ARG001
-    return Found(Words(needs).scan)
+    return Found(Words(needs))

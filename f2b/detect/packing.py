@@ -1,4 +1,4 @@
-"""A net as bytes, so that its automata need not be made anew at every start.
+"""A net as bytes, so that it need not be made anew at every start, nor in the process that uses it.
 
 Whoever can write the bytes decides what the daemon executes: they are to come from a file that is only ours.
 """
@@ -8,8 +8,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from f2b.detect import lane
 from f2b.detect.automaton import Automaton
-from f2b.detect.mesh import Kind, Net, Owner, Watched, source, watched_alone
+from f2b.detect.budget import Regex
+from f2b.detect.net import Kind, Net, Owner, Watched, watched_alone
+from f2b.detect.words import WORDS, Words
 
 _DIGEST = hashlib.sha256().digest_size
 _LENGTH = 4
@@ -20,19 +23,25 @@ def fingerprint(jails: Iterable[Watched], *machine: str) -> str:
     told = [
         [
             jail.name,
-            jail.filter.reading.value,
-            source(jail.filter.searcher.prefregex),
-            [source(regex) for regex in jail.filter.searcher.failregexes],
+            jail.reading.value,
+            _source(jail.searcher.prefregex),
+            [_source(regex) for regex in jail.searcher.failregexes],
         ]
         for jail in watched_alone(jails)
     ]
     return hashlib.sha256(json.dumps([machine, told]).encode()).hexdigest()
 
 
+def asking(jails: Iterable[Watched], key: str) -> bytes:
+    """What a process is to be told that makes a net. `key` is the fingerprint that the net gets."""
+    told = [
+        {"name": jail.name, "reading": jail.reading, **lane.described(jail.searcher)}
+        for jail in jails
+    ]
+    return json.dumps({"key": key, "jails": told}).encode()
+
+
 def packed(net: Net, key: str) -> bytes:
-    """ValueError for a net without automata, which is as quickly made as read."""
-    if net.automaton is None:
-        raise ValueError("no automaton to keep")
     header = json.dumps(
         {
             "key": key,
@@ -41,7 +50,7 @@ def packed(net: Net, key: str) -> bytes:
             "unfactored": sorted(net.unfactored),
         }
     ).encode()
-    body = len(header).to_bytes(_LENGTH, "big") + header + net.automaton.dumped()
+    body = len(header).to_bytes(_LENGTH, "big") + header + net.finder.dumped()
     return hashlib.sha256(body).digest() + body
 
 
@@ -60,11 +69,16 @@ def unpacked(data: bytes, key: str) -> Net:
             for name, table in header["owners"].items()
         }
         unfactored = frozenset(_owners(header["unfactored"]))
-        made = Automaton.loaded(body[end:])
-        return Net(header["engine"], owners, unfactored, made.scan, made)
+        engine = str(header["engine"])
+        finder = (Words if engine == WORDS else Automaton).loaded(body[end:])
+        return Net(engine, owners, unfactored, finder)
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"damaged: {error!r}") from error
 
 
 def _owners(pairs: Iterable[Any]) -> Iterable[Owner]:
     return (Owner(jail, place) for jail, place in pairs)
+
+
+def _source(regex: Regex | None) -> tuple[str, int] | None:
+    return (regex.pattern.pattern, regex.pattern.flags) if regex else None

@@ -5,15 +5,14 @@ long as an entry has no plain head, who reads that head.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from f2b.detect.mesh import KINDS, Kind, Owner, Watched
+from f2b.detect.net import KINDS, Kind, Owner, Watched
+from f2b.journal.backlog import Field
 from f2b.journal.match import EVERYTHING, Group, Match
 
 Places = tuple[int, ...]
-Field = Callable[[str], bytes]
-"""A field of the entry at hand; KeyError where it has none."""
 
 # First those of which an entry never has two, and that tell most.
 _TELLING = (
@@ -70,13 +69,13 @@ class Routes:
 
 
 def _wants(jail: Watched, unfactored: Collection[Owner]) -> Iterator[tuple[Want, Match]]:
-    if jail.filter.searcher.several:
+    if jail.searcher.several:
         yield Want(jail.name, None), jail.match
         return
     places = tuple(sorted(owner.place for owner in unfactored if owner.jail == jail.name))
     if places:
         yield Want(jail.name, places), jail.match
-    if Kind.BUILT not in KINDS[jail.filter.reading]:
+    if Kind.BUILT not in KINDS[jail.reading]:
         return
     odd = Want(jail.name, None, odd=True)
     if jail.match.everything:

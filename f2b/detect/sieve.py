@@ -7,17 +7,15 @@ no failregex of a jail matches leaves nothing behind in that jail, unless it rem
 Of a field that an entry has twice, all that is looked at is the first: nobody but a forger writes such.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
 
 from f2b.detect import dates, line
-from f2b.detect.automaton import Ids
-from f2b.detect.mesh import Kind, Net, Watched, woven
-from f2b.detect.routes import Field, Places, Routes, Want
+from f2b.detect.net import Ids, Kind, Net, Watched
+from f2b.detect.routes import Places, Routes, Want
 from f2b.detect.symbols import encoded
-
-Marks = Mapping[str, Places | None]
-"""The jails that may want an entry, each with the places of the failregexes that may match; None is any."""
+from f2b.journal.backlog import Field
+from f2b.model import Marks
 
 NOBODY: Marks = MappingProxyType({})
 MOST_REMEMBERED = 2048
@@ -32,8 +30,8 @@ class Sieve:
     def __init__(self, jails: Sequence[Watched], net: Net) -> None:
         self.engine = net.engine
         self._everyone: Marks = MappingProxyType({jail.name: None for jail in jails})
-        self._longest = min((jail.filter.maxlength for jail in jails), default=line.CAP)
-        self._scan = net.scan
+        self._longest = min((jail.maxlength for jail in jails), default=line.CAP)
+        self._scan = net.finder.scan
         self._built, self._alone = net.owners[Kind.BUILT], net.owners[Kind.MESSAGE]
         self._dated = any(self._alone)
         routes = Routes(jails, net.unfactored)
@@ -78,10 +76,6 @@ class Sieve:
         marks: dict[str, Places | None] = {
             name: tuple(sorted(own)) for name, own in places.items()
         }
-        return MappingProxyType(marks | {want.jail: None for want in wants if want.places is None})
-
-
-def sieve(jails: Iterable[Watched], engine: str | None = None) -> Sieve:
-    """With all that it needs; `engine` as `automaton.version` gives it, or None to go by words. May take seconds."""
-    jails = tuple(jails)
-    return Sieve(jails, woven(jails, engine))
+        marks |= {want.jail: None for want in wants if want.places is None}
+        # In the order of the jails, in which they would be asked without us.
+        return MappingProxyType({name: marks[name] for name in self._everyone if name in marks})

@@ -5,14 +5,16 @@ whether any of them is such a word: that costs the same for however many regexes
 digits of ASCII in whatever case, and is needed only where it is sure to be whole.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from f2b.detect.automaton import NONE, Ids
+from f2b.detect.net import NONE, Ids
 from f2b.detect.shape import Chars, Edge, Either, Loop, Row, Shape
 from f2b.detect.symbols import BEYOND
 
+WORDS = "words"
 Clause = frozenset[str]
 """Of these words a line needs one."""
 Texts = frozenset[str]
@@ -61,8 +63,16 @@ class Words:
     """Finds which of its factors may occur in a text, given the clauses of each."""
 
     def __init__(self, needs: Sequence[Sequence[Clause]]) -> None:
+        self._needs = needs
         self.scan = _scanner([[_encoded(clause) for clause in each] for each in needs])
-        """The numbers of the factors that may occur in a text, in ascending order."""
+
+    @classmethod
+    def loaded(cls, dump: bytes) -> Self:
+        """What `dumped` gave."""
+        return cls([[frozenset(clause) for clause in each] for each in json.loads(dump)])
+
+    def dumped(self) -> bytes:
+        return json.dumps([[sorted(clause) for clause in each] for each in self._needs]).encode()
 
 
 def _scanner(needs: Sequence[Sequence[frozenset[bytes]]]) -> Callable[[bytes], Ids]:

@@ -33,7 +33,7 @@ ROW = JailRow(
 )  # fmt: skip
 STATUS = DaemonStatus(
     version="1.0", pid=1, since=NOW - 3725, journal="system", entries=5, position=NOW,
-    backend="nftables", reduced=[], degraded=[], counters={"clipped": 0},
+    sieve="words", backend="nftables", reduced=[], degraded=[], counters={"clipped": 0},
     jails=[
         ROW,
         JailRow(**{**ROW, "name": "postfix", "catching_up": 0.634}),

@@ -98,7 +98,7 @@ class Office:
 
     def _status(self) -> DaemonStatus:
         return report.daemon_status(
-            self.engine, now=NOW, since=900, journal="system", position=None, backend="kernel", reduced=[],
+            self.engine, now=NOW, since=900, journal="system", position=None, sieve="", backend="kernel", reduced=[],
             degraded=["store: full"], counters={"clipped": 0}, progress=self.progress,
             unenforced={("sshd", parse(A)): "no room", ("custom", parse(A)): "lifted by now"},
         )  # fmt: skip
