@@ -22,13 +22,21 @@ class Position:
     sessions: float | None = None
 
 
+Marks = Mapping[str, tuple[int, ...] | None]
+"""Whom an entry may concern: by the name of a jail the places of its failregexes that may match; None: any may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One journal record. A field that occurs more than once has a list of values."""
+    """One journal record. A field that occurs more than once has a list of values.
+
+    `marks` is what a sieve said of it; None: it was not asked, and the entry may concern everybody.
+    """
 
     cursor: str
     time: float
     fields: Mapping[str, bytes | list[bytes]]
+    marks: Marks | None = None
 
 
 @dataclass(frozen=True, slots=True)

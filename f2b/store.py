@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from f2b import addresses, failpoint, outbox
+from f2b import addresses, decided, failpoint, outbox
 from f2b.dbfile import lock, move_aside
 from f2b.errors import Exit, NotPermittedError, StoreError, StoreVersionError
 from f2b.journal.cursor import Cursor, passed
@@ -22,11 +22,8 @@ from f2b.model import (
     Ban,
     Banned,
     Decision,
-    Forgiven,
-    Found,
     Lifted,
     Position,
-    Prolonged,
     Reason,
     Source,
 )
@@ -36,7 +33,6 @@ from f2b.schema import APPLICATION, FROM_OLDER, SCHEMA, VERSION
 FailureKey = tuple[str, str]
 """Offender and cursor: the place of a failure within its jail."""
 
-BAN_KEY = "jail = ? AND offender = ? AND offence = ?"
 NUMBER = "substr('000000000000000' || substr(cursor, 38, instr(cursor, ';b=') - 38), -16)"
 """The place of an entry in its source, as its cursor says it: in hexadecimal, here with all its zeros."""
 
@@ -150,8 +146,7 @@ class Store:
                 _upgrade(db)
                 self._behind = False
             db.execute("BEGIN IMMEDIATE")
-            for decision in batch.decisions:
-                _write(db, decision)
+            decided.write(db, batch.decisions)
             for name, fingerprint in batch.caught_up.items():
                 if fingerprint is None:
                     db.execute("DELETE FROM jails WHERE name = ?", (name,))
@@ -294,58 +289,6 @@ class Store:
     def close(self) -> None:
         self._db.close()
         self._lock.close()
-
-
-def _write(db: sqlite3.Connection, decision: Decision) -> None:
-    match decision:
-        case Found(jail, offender, failure, counts):
-            db.execute(
-                "INSERT OR IGNORE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    jail,
-                    str(offender),
-                    failure.cursor,
-                    failure.time,
-                    str(failure.address),
-                    failure.user,
-                    counts,
-                ),
-            )
-        case Banned(ban):
-            _write_ban(db, ban)
-            _consume(db, ban.jail, str(ban.offender))
-        case Prolonged(ban):
-            db.execute(
-                f"UPDATE bans SET until = ?, ended = NULL, reason = NULL WHERE {BAN_KEY}",  # noqa: S608
-                (ban.until, *_key(ban)),
-            )
-        case Lifted(ban, reason, at):
-            db.execute(
-                f"UPDATE bans SET ended = ?, reason = ? WHERE {BAN_KEY}",  # noqa: S608
-                (at, reason, *_key(ban)),
-            )
-        case Forgiven(jail, offender):
-            _consume(db, jail, str(offender))
-
-
-def _write_ban(db: sqlite3.Connection, ban: Ban) -> None:
-    # Whose offences were too many to remember begins anew: later ones of before must not pass for its last.
-    db.execute("DELETE FROM bans WHERE jail = ? AND offender = ? AND offence > ?", _key(ban))
-    db.execute(
-        "INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
-        (*_key(ban), ban.start, ban.until, ban.source, ban.failures, ban.session),
-    )
-
-
-def _key(ban: Ban) -> tuple[str, str, int]:
-    return ban.jail, str(ban.offender), ban.offence
-
-
-def _consume(db: sqlite3.Connection, jail: str, offender: str) -> None:
-    db.execute(
-        "UPDATE failures SET counts = 0 WHERE jail = ? AND offender = ? AND counts",
-        (jail, offender),
-    )
 
 
 def _write_position(db: sqlite3.Connection, position: Position) -> None:

@@ -18,9 +18,10 @@ from f2b.decide.jail import Jail
 from f2b.detect.budget import Guard
 from f2b.detect.filter import Filter
 from f2b.detect.search import Take
+from f2b.journal.backlog import Field, Sift
 from f2b.journal.match import union
 from f2b.journal.reader import JournalReader, reached
-from f2b.model import Decision, Entry, Failure, Position, Suspect
+from f2b.model import Decision, Entry, Failure, Marks, Position, Suspect
 from f2b.store import Batch, Store
 
 SLICE = 200
@@ -51,6 +52,8 @@ class CatchUps:
         self._clock = clock
         self.progress: dict[str, float] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._sift: Sift | None = None
+        self._pasts: set[_Past] = set()
 
     async def start(
         self,
@@ -75,6 +78,12 @@ class CatchUps:
             work = self._catch_up(jail, past, engine, carry_out)
             self._tasks[jail.name] = asyncio.get_running_loop().create_task(work)
 
+    def pass_over(self, sift: Sift | None) -> None:
+        """Pass over what nobody wants, as this says; in what is under way, too."""
+        self._sift = sift
+        for past in self._pasts:
+            past.pass_over(sift)
+
     async def stop(self) -> None:
         tasks = tuple(self._tasks.values())
         for task in tasks:
@@ -95,6 +104,8 @@ class CatchUps:
         self, jail: Jail, past: "_Past", engine: Engine, carry_out: CarryOut
     ) -> None:
         self.progress[jail.name] = 0.0
+        self._pasts.add(past)
+        past.pass_over(self._sift)
         try:
             past.open()
             while (failures := await self._read(past)) is not None:
@@ -111,6 +122,7 @@ class CatchUps:
             await self._recorder.record(Batch(caught_up={jail.name: fingerprint(jail.settings)}))
         finally:
             past.close()
+            self._pasts.discard(past)
             self.progress.pop(jail.name, None)
 
     async def _read(self, past: "_Past") -> list[Failure | Suspect] | None:
@@ -169,6 +181,7 @@ class _Past:
         self._boundary = boundary
         self._reader = JournalReader(source, union([jail.match]))
         self.progress = 0.0
+        self._over = False
 
     def open(self) -> None:
         self._reader.open(Position(None, self._start))
@@ -176,16 +189,26 @@ class _Past:
     def close(self) -> None:
         self._reader.close()
 
+    def pass_over(self, sift: Sift | None) -> None:
+        def mine(message: bytes, field: Field) -> Marks:
+            assert sift is not None
+            marks = sift(message, field)
+            return {self.jail: marks[self.jail]} if self.jail in marks else {}
+
+        self._reader.pass_over(mine if sift else None)
+
     def read(self) -> list[Failure | Suspect] | None:
         """The failures of the next slice; None at the end."""
-        if not self._entries:
-            self._entries.extend(self._reader.read(SLICE))
-        if not self._entries or self._beyond(self._entries[0][0]):
+        if self._over or not (self._entries or self._look()):
             return None
         failures: list[Failure | Suspect] = []
         end = time.monotonic() + TURN
-        while self._entries and time.monotonic() < end and not self._beyond(self._entries[0][0]):
+        while self._entries and time.monotonic() < end:
             entry, warm = self._entries.popleft()
+            if reached(entry.cursor, entry.time, self._boundary):
+                self._entries.clear()
+                self._over = True
+                break
             self._read = entry.time
             failure = self._find(entry, warm=warm)
             if failure is not None and not warm:
@@ -194,6 +217,16 @@ class _Past:
         if span > 0:
             self.progress = min(1.0, max(0.0, (self._read - self._start) / span))
         return failures
+
+    def _look(self) -> bool:
+        """Say whether there is anything before the boundary, wanted or not."""
+        before = self._reader.looked
+        self._entries.extend(self._reader.read(SLICE))
+        if not self._entries and self._reader.looked > before:
+            last = self._reader.last
+            self._read = last.time
+            self._over = reached(last.cursor or "", last.time, self._boundary)
+        return self._reader.looked > before
 
     def next_asked(self) -> Slow | None:
         """What the regexes of the last slice could not say in time, one after the other."""
@@ -209,7 +242,8 @@ class _Past:
         if not self._match.fits(entry.fields):
             return None
         self._filter.guard.begin()
-        failure = self._filter.find(entry)
+        places = None if entry.marks is None else entry.marks[self.jail]
+        failure = self._filter.find(entry, places)
         self._gather(entry, warm=warm)
         return failure
 
@@ -221,6 +255,3 @@ class _Past:
             else:
                 self.lost += 1
         self._filter.questions.clear()
-
-    def _beyond(self, entry: Entry) -> bool:
-        return reached(entry.cursor, entry.time, self._boundary)

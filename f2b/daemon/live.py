@@ -8,18 +8,31 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from f2b.config.settings import Latency
 from f2b.decide.jail import Jail
+from f2b.journal.backlog import Sift
 from f2b.journal.match import union
 from f2b.journal.reader import JournalReader
 from f2b.model import Entry, Position
 
-BATCH = 250
+BATCH = 1000
 EAGER, IDLE, QUIET = 0.01, 0.25, 1.0
 """Seconds between two looks at the journal: with a failure in the last minute, without, and latency = quiet."""
 ATTENTION = 60.0
+
+
+class Look(NamedTuple):
+    """What was read: the entries that somebody may want, how many were passed over, and how far it went.
+
+    `more`: there is more at hand.
+    """
+
+    entries: Sequence[tuple[Entry, bool]]
+    passed: int
+    end: Position
+    more: bool = False
 
 
 class Live:
@@ -45,15 +58,18 @@ class Live:
         self.reader.close()
 
     def follow(self, source: str, jails: Iterable[Jail], position: Position) -> None:
-        """Read what these jails want."""
-        wanted = _wanted(jails)
-        if wanted != self._wanted:
-            self.detach()
-            self._wanted = wanted
-            self.reader = JournalReader(source, wanted)
-            self.attach(position, warmup=0)
+        """Read what these jails want. Also where that is the same: what others passed over is behind the position."""
+        self.detach()
+        self._wanted = _wanted(jails)
+        self.reader = JournalReader(source, self._wanted)
+        self.attach(position, warmup=0)
 
-    def read(self) -> Sequence[tuple[Entry, bool]]:
+    def pass_over(self, sift: Sift | None) -> None:
+        """Pass over what nobody wants, as this says."""
+        self.reader.pass_over(sift)
+
+    def read(self) -> Look:
+        before = self.reader.looked
         entries = self.reader.read(BATCH)
         if (gap := self.reader.take_gap()) is not None:
             self._complain(
@@ -62,7 +78,8 @@ class Live:
         if self.reader.trouble != self._trouble:
             self._trouble = self.reader.trouble
             self._complain(self._trouble or "the journal can be read again")
-        return entries
+        looked = self.reader.looked - before
+        return Look(entries, looked - len(entries), self.reader.last, looked >= BATCH)
 
     def found(self) -> None:
         """A failure: the next may come at once."""

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from f2b import __version__
@@ -24,7 +24,7 @@ from f2b.daemon.enforcer import Enforcer
 from f2b.daemon.events import Events, Level
 from f2b.daemon.exempt import Exempt
 from f2b.daemon.health import Health
-from f2b.daemon.live import Live
+from f2b.daemon.live import Live, Look
 from f2b.daemon.notify import Notifier
 from f2b.daemon.own import Own
 from f2b.daemon.pace import Pace
@@ -36,7 +36,7 @@ from f2b.decide.engine import Engine
 from f2b.decide.holds import Holds
 from f2b.detect.session import LIFETIME
 from f2b.errors import Exit, F2bError
-from f2b.model import Decision, Entry, Found, Position
+from f2b.model import Decision, Found, Position
 from f2b.protocol import DaemonStatus
 from f2b.store import Batch, Store
 
@@ -44,6 +44,8 @@ FOLLOW_UP = 5.0
 """Seconds until a position without decisions is written."""
 STEP = 2.0
 """Seconds by which wall clock and monotonic clock may drift apart before all timeouts are written anew."""
+GATHER = 0.2
+"""Seconds for which decisions may wait for company in one transaction while there is more to read at once."""
 PURGE = 3600.0
 STOP = 5.0
 SAID = 500
@@ -118,6 +120,7 @@ class Service:
         self._failure: BaseException | None = None
         source = self._config.daemon.journal
         self._live = Live(source, self._engine.jails.values(), self._events.error)
+        self._gathered: list[Decision] = []
         self._followed = self._fed = float("-inf")
         self._purged = time.monotonic()
         self._offset = time.time() - time.monotonic()
@@ -171,8 +174,8 @@ class Service:
     async def _stop(self, *, lift: bool) -> None:
         await self._catch_ups.stop()
         await self._questions.stop()
-        if self._position.cursor:
-            self._spawn(self._recorder.record(Batch(position=self._safe())))
+        if self._position.cursor or self._gathered:
+            self._spawn(self._carry_out((), self._safe()))
             await asyncio.sleep(0)
         await self._actions.stop(STOP, lift=lift)
         written = await self._recorder.finish(STOP)
@@ -245,9 +248,11 @@ class Service:
         if self._failure is not None:
             raise self._failure
 
-    async def _decide(self, entries: Sequence[tuple[Entry, bool]]) -> bool:
+    async def _decide(self, look: Look) -> bool:
         """Slice by slice; say whether there was anything to decide."""
-        busy = bool(entries)
+        entries, passed, end, more = look
+        busy = bool(entries or passed)
+        self._engine.pass_over(passed)
         reader = self._live.reader
         while True:
             now, before = time.time(), self._position
@@ -255,22 +260,31 @@ class Service:
             entries = entries[number:]
             if last is not None:
                 self._position = Position(last.cursor, last.time, self._engine.oldest_session())
+            if not entries and end.cursor != self._position.cursor:
+                self._position = replace(end, sessions=self._engine.oldest_session())
             decisions += self._questions.take(before, now)
             decisions += self._engine.tick(now)
             if any(isinstance(decision, Found) for decision in decisions):
                 self._live.found()
             busy = busy or bool(decisions)
-            safe = self._safe()
-            behind = self._position.cursor is not None and safe != self._recorder.committed
-            if decisions or (behind and time.monotonic() - self._followed > FOLLOW_UP):
+            self._gathered += decisions
+            if self._is_time(more=more):
                 self._followed = time.monotonic()
-                await self._carry_out(decisions, safe)
-            elif number:
+                await self._carry_out((), self._safe())
+            elif number or passed:
                 await asyncio.sleep(0)
             self._keep_house()
             # After a reload another reader may bring the rest again.
             if not entries or self._stopping.is_set() or self._live.reader is not reader:
                 return busy
+
+    def _is_time(self, *, more: bool) -> bool:
+        """Say whether to commit now: decisions at once, or soon if more may come at once; a position alone later."""
+        waited = time.monotonic() - self._followed
+        if self._gathered:
+            return not more or waited > GATHER
+        behind = self._position.cursor is not None and self._safe() != self._recorder.committed
+        return behind and waited > FOLLOW_UP
 
     def _safe(self) -> Position:
         """How far everything is decided: a restart reads on from there."""
@@ -279,7 +293,9 @@ class Service:
     async def _carry_out(
         self, decisions: Sequence[Decision], position: Position | None = None
     ) -> None:
-        """Remember, then enforce, then say so."""
+        """Remember, then enforce, then say so: what was gathered, and these."""
+        decisions = [*self._gathered, *decisions]
+        self._gathered.clear()
         rows = self._actions.plan(decisions)
         try:
             done = self._actions.superseded()

@@ -1,6 +1,6 @@
 """All jails together: an entry in, decisions out. Plain functions of the state, the entry and the time."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from f2b.config.settings import Feed
 from f2b.decide.ignore import IgnoreList
 from f2b.decide.jail import Jail
 from f2b.detect.budget import Guard
-from f2b.detect.filter import Filter
+from f2b.detect.filter import Filter, Places
 from f2b.detect.line import Lines
 from f2b.detect.search import Question, Take
 from f2b.errors import ControlError
@@ -22,7 +22,7 @@ OWN_UNIT = b"f2b.service"
 FUTURE = 1.0
 """Seconds that an entry may be ahead of the clock before its time is clipped."""
 
-Find = Callable[[Entry], Failure | Suspect | None]
+Find = Callable[[Entry, Places], Failure | Suspect | None]
 
 
 class Slow(NamedTuple):
@@ -62,11 +62,16 @@ class Engine:
         self.entries += 1
         self.guard.begin()
         decisions: list[Decision] = []
-        for jail in self._readers(entry):
-            found = self._look(jail, entry)
+        for jail, places in self._readers(entry):
+            found = self._look(jail, entry, jail.filter.find, places)
             if found is not None:
                 decisions += self.weigh(jail, found, now)
         return decisions
+
+    def pass_over(self, entries: int) -> None:
+        """Hear of entries that nobody wants."""
+        self.entries += entries
+        self.guard.pass_over(entries)
 
     def weigh(self, jail: Jail, found: Failure | Suspect, now: float) -> list[Decision]:
         """Count a failure, unless somebody must be asked first: then it is in `asked`."""
@@ -81,8 +86,8 @@ class Engine:
     def warm(self, entry: Entry) -> None:
         """Rebuild the filters' session memory from an entry that was decided on before."""
         self.guard.begin()
-        for jail in self._readers(entry):
-            self._look(jail, entry, warm=True)
+        for jail, places in self._readers(entry):
+            self._look(jail, entry, jail.filter.find, places, warm=True)
 
     def wants(self, slow: Slow) -> bool:
         """Say whether the answer still matters. A filter that is gone by now has its past read anew."""
@@ -96,7 +101,7 @@ class Engine:
         jail = self.jails[slow.jail]
         self.guard.begin()
         late = partial(jail.filter.late, slow.question, take)
-        found = self._look(jail, slow.entry, late, warm=slow.warm)
+        found = self._look(jail, slow.entry, late, None, warm=slow.warm)
         return None if found is None or slow.warm else (jail, found)
 
     def oldest_session(self) -> float | None:
@@ -214,12 +219,20 @@ class Engine:
         jail.exempt(also)
         return _let_go(jail, before, now)
 
-    def _readers(self, entry: Entry) -> Iterable[Jail]:
-        if entry.fields.get("_SYSTEMD_UNIT") == OWN_UNIT:
-            return ()
-        return (
-            jail for jail in self.jails.values() if jail.match and jail.match.fits(entry.fields)
-        )
+    def _readers(self, entry: Entry) -> Iterator[tuple[Jail, Places]]:
+        """The jails whose entry it is, with the places of the regexes that may match it."""
+        fields = entry.fields
+        if fields.get("_SYSTEMD_UNIT") == OWN_UNIT:
+            return
+        if entry.marks is None:
+            for jail in self.jails.values():
+                if jail.match and jail.match.fits(fields):
+                    yield jail, None
+            return
+        for name, places in entry.marks.items():
+            marked = self.jails.get(name)
+            if marked is not None and marked.match and marked.match.fits(fields):
+                yield marked, places
 
     def _elsewhere(self, jail: Jail, address: Offender) -> int:
         """The offences in other jails, if they count. A ban for being banned (recidive) is no offence of its own."""
@@ -245,11 +258,11 @@ class Engine:
         ]
 
     def _look(
-        self, jail: Jail, entry: Entry, find: Find | None = None, *, warm: bool = False
+        self, jail: Jail, entry: Entry, find: Find, places: Places, *, warm: bool = False
     ) -> Failure | Suspect | None:
         filter_ = jail.filter
         filter_.guard, filter_.lines = self.guard, self._lines
-        found = _find(jail, entry, find)
+        found = _find(jail, entry, find, places)
         if filter_.questions:
             self.slow += [Slow(jail.name, filter_, entry, q, warm) for q in filter_.questions]
             filter_.questions.clear()
@@ -266,9 +279,9 @@ def _let_go(jail: Jail, before: IgnoreList, now: float) -> list[Decision]:
     ]
 
 
-def _find(jail: Jail, entry: Entry, find: Find | None = None) -> Failure | Suspect | None:
+def _find(jail: Jail, entry: Entry, find: Find, places: Places) -> Failure | Suspect | None:
     try:
-        return (find or jail.filter.find)(entry)
+        return find(entry, places)
     except Exception as error:  # noqa: BLE001 - else the entry would stop all jails, at every start again
         jail.bug = f"{error!r} at journal entry {entry.cursor}"
         return None

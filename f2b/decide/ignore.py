@@ -16,7 +16,7 @@ class IgnoreList:
     def covers(self, offender: Offender) -> bool:
         """Say whether all of `offender` lies in one of the networks."""
         family, packed, length = offender
-        return any(
-            known is family and prefix <= length and mask(packed, prefix) in networks
-            for (known, prefix), networks in self._networks.items()
-        )
+        for (known, prefix), networks in self._networks.items():
+            if known is family and prefix <= length and mask(packed, prefix) in networks:
+                return True
+        return False

@@ -82,6 +82,10 @@ class Guard:
         self._entries += 1
         self.over = False
 
+    def pass_over(self, entries: int) -> None:
+        """Count entries that no regex was asked about: they have their share of what a regex may cost in a window."""
+        self._entries += entries
+
     def wake(self, cpu: float) -> None:
         """From here on there will be ticks, `cpu` being the seconds of CPU time at this moment."""
         self._last = cpu

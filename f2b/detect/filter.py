@@ -1,5 +1,6 @@
 """A filter: compiled regexes and the memory of lines and open sessions. Entry in, failure or nothing out."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from f2b.addresses import Family, Offender, is_name, parse, parse_host
@@ -14,6 +15,9 @@ from f2b.model import Entry, Failure, Suspect
 
 WIDEST = {Family.INET: 8, Family.INET6: 16}
 """No log line may ban more than that: <SUBNET> would take a /0."""
+
+
+Places = Sequence[int] | None
 
 
 class Hit(NamedTuple):
@@ -34,8 +38,8 @@ class Filter:
 
     def __init__(self, settings: FilterSettings, *, raw_names: bool = False) -> None:
         self.name = settings.name
-        self._dns = settings.usedns
-        raw_names = raw_names or self._dns is not UseDns.NO
+        self._looks_up = settings.usedns.looks_up
+        raw_names = raw_names or settings.usedns is not UseDns.NO
         self.searcher = Searcher.compiled(settings, raw_names=raw_names)
         self.guard = Guard()
         """What bounds the cost of the regexes: one for all filters that work on the same entries."""
@@ -54,13 +58,16 @@ class Filter:
         self.nobody: str | None = None
         """The first that a line named and that can never be banned: an id, or a name that is not looked up."""
 
-    def find(self, entry: Entry) -> Failure | Suspect | None:
-        """The failure that this entry is, if any. Remembers what later entries need."""
-        return self._told(self._read(entry, 0), entry)
+    def find(self, entry: Entry, places: Places = None) -> Failure | Suspect | None:
+        """The failure that this entry is, if any. Remembers what later entries need.
+
+        `places` are those of the failregexes that may match; None: any may.
+        """
+        return self._told(self._read(entry, 0, places), entry)
 
     def suspect(self, hit: Hit, entry: Entry) -> Suspect | None:
         """What a hit comes to that names a host instead of an address, where names are looked up."""
-        name = _name(hit.groups) if self._dns.looks_up else None
+        name = _name(hit.groups) if self._looks_up else None
         if name is None:
             return None
         user = hit.groups.get("user") or None
@@ -72,7 +79,7 @@ class Filter:
         return self._read(entry, 0)
 
     def late(
-        self, question: Question, take: Take | None, entry: Entry
+        self, question: Question, take: Take | None, entry: Entry, places: Places = None
     ) -> Failure | Suspect | None:
         """What `find` would have said, had the question been answered in time."""
         _, ring = self._readings[question.reading]
@@ -81,20 +88,20 @@ class Filter:
             if take.regex >= 0:
                 hit = self._hit(take, entry) if counts else None
                 return self._told(hit, entry)
-        return self._told(self._read(entry, question.reading + 1), entry)
+        return self._told(self._read(entry, question.reading + 1, places), entry)
 
     def _told(self, hit: Hit | None, entry: Entry) -> Failure | Suspect | None:
         if hit is None or not hit.failed:
             return None
         return self.suspect(hit, entry) or self.failure(hit, entry)
 
-    def _read(self, entry: Entry, first: int) -> Hit | None:
+    def _read(self, entry: Entry, first: int, places: Places = None) -> Hit | None:
         """Ask in one reading after the other, until something at all matched or there is something to wait for."""
         for number, (reading, ring) in enumerate(self._readings[first:], first):
             text = self.lines.read(reading, entry.fields, self._maxlength)
             if ring:
                 text = ring.add(text, entry.time)
-            found = self.searcher.ask(text, self.guard)
+            found = self.searcher.ask(text, self.guard, (), places)
             if found is None:
                 continue
             numbers = ring.numbers() if ring else ()

@@ -73,26 +73,48 @@ class Searcher:
         ignore = [Regex(plain(text), text.origin) for text in settings.ignoreregex]
         return cls(fail, ignore, prefix, several=several)
 
-    def ask(self, text: str, guard: Guard, passed: Collection[int] = ()) -> Take | Question | None:
-        """The first failregex that takes the text; or what is left to ask, when that would take too long here."""
+    def ask(
+        self,
+        text: str,
+        guard: Guard,
+        passed: Collection[int] = (),
+        places: Sequence[int] | None = None,
+    ) -> Take | Question | None:
+        """The first failregex that takes the text; or what is left to ask, when that would take too long here.
+
+        `places` are those of the failregexes that may match, in their order, where that is known.
+        """
+        fail = self._fail if places is None else [self._fail[place] for place in places]
         if guard.over or (guard.quarantined and any(regex.out for regex in self._decisive)):
-            return Question(text)
+            return Question(text, self._ruled_out(places))
         try:
-            take = self._ask(text, guard, passed)
+            take = self._ask(text, guard, passed, fail)
         except OverBudget as over:
             place = self.regexes.index(over.regex)
-            return self._rest(text, place if place < len(self._fail) else 0)
+            return self._rest(text, place if place < len(self._fail) else 0, places)
         finally:
             guard.running = None
-        if take is None and guard.quarantined and any(regex.out for _, regex in self._fail):
-            return self._rest(text, len(self._fail))
+        if take is None and guard.quarantined and any(regex.out for _, regex in fail):
+            return self._rest(text, len(self._fail), places)
         return take
 
-    def _rest(self, text: str, end: int) -> Question:
+    def _rest(self, text: str, end: int, places: Sequence[int] | None) -> Question:
         """What is left when all failregexes before that place have said no, but for those that were not asked."""
-        return Question(text, tuple(number for number, regex in self._fail[:end] if not regex.out))
+        no = {number for number, regex in self._fail[:end] if not regex.out}
+        return Question(text, tuple(sorted(no.union(self._ruled_out(places)))))
 
-    def _ask(self, text: str, guard: Guard, passed: Collection[int]) -> Take | None:
+    def _ruled_out(self, places: Sequence[int] | None) -> tuple[int, ...]:
+        if places is None:
+            return ()
+        return tuple(place for place, _ in self._fail if place not in places)
+
+    def _ask(
+        self,
+        text: str,
+        guard: Guard,
+        passed: Collection[int],
+        fail: Sequence[tuple[int, Regex]],
+    ) -> Take | None:
         groups: Groups = {}
         content, offset = text, 0
         if self._prefix is not None:
@@ -103,7 +125,7 @@ class Searcher:
             groups = captured(prefix)
             if inner := groups.pop("content", ""):
                 content, offset = inner, prefix.start("content")
-        found = self._first(content, guard, passed)
+        found = _first(fail, content, guard, passed)
         if found is None:
             return None
         number, match = found
@@ -116,18 +138,6 @@ class Searcher:
         ignored = self._ignores(asked, guard, passed)
         return Take(number, groups | captured(match), lines, ignored)
 
-    def _first(
-        self, content: str, guard: Guard, passed: Collection[int]
-    ) -> tuple[int, re.Match[str]] | None:
-        choosy = passed or guard.quarantined
-        for number, regex in self._fail:
-            if choosy and (regex.out or number in passed):
-                continue
-            guard.running = regex
-            if (match := regex.search(content)) is not None:
-                return number, match
-        return None
-
     def _ignores(self, texts: Sequence[str], guard: Guard, passed: Collection[int]) -> bool:
         for place, regex in self._ignore:
             if place in passed:
@@ -136,3 +146,16 @@ class Searcher:
             if any(regex.search(text) for text in texts):
                 return True
         return False
+
+
+def _first(
+    fail: Sequence[tuple[int, Regex]], content: str, guard: Guard, passed: Collection[int]
+) -> tuple[int, re.Match[str]] | None:
+    choosy = passed or guard.quarantined
+    for number, regex in fail:
+        if choosy and (regex.out or number in passed):
+            continue
+        guard.running = regex
+        if (match := regex.search(content)) is not None:
+            return number, match
+    return None

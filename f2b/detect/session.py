@@ -7,7 +7,6 @@ what later lines lack, a success (<F-MLFGAINED>) forgives, an end (<F-MLFFORGET>
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import NamedTuple
 
 from f2b.detect.failregex import Groups
@@ -26,7 +25,7 @@ IDENTITY = (*ADDRESS, "fid")
 
 def has_identity(groups: Groups) -> bool:
     """Say whether the groups tell who it was."""
-    return any(groups.get(name) for name in IDENTITY)
+    return any(map(groups.get, IDENTITY))
 
 
 class Merged(NamedTuple):
@@ -64,28 +63,29 @@ class Sessions:
         A line is none when it is a helper or a success, unless a failure is pending (one was logged before the
         address was known) or the session has tried more than one user.
         """
-        line = {name: value for name, value in groups.items() if name not in FLAGS}
         gained = "mlfgained" in groups
         session = self._touch(key, time)
         if gained:
             session.pending = False
-        if (user := line.get("user")) and len(session.users) < USERS:
+        if (user := groups.get("user")) and len(session.users) < USERS:
             session.users[user[:USER]] = None
-        if any(line.get(name) for name in ADDRESS):
+        known = session.groups
+        if known and any(map(groups.get, ADDRESS)):
             # All of it is replaced: an IPv4 address of before must not stand beside an IPv6 address of now.
             for name in (*ADDRESS, "cidr"):
-                session.groups.pop(name, None)
-        for name, value in line.items():
-            session.groups[name] = value or session.groups.get(name, "")
+                known.pop(name, None)
+        for name, value in groups.items():
+            if name not in FLAGS:
+                known[name] = value or known.get(name, "")
         helper = gained or "nofail" in groups
         failure = not helper or session.pending or len(session.users) > 1
         if "once" in groups and session.failed:
             failure = False
         session.pending = False
-        session.failed = session.failed or (failure and has_identity(session.groups))
+        session.failed = session.failed or (failure and has_identity(known))
         if "mlfforget" in groups:
             self._close(key)
-        return Merged(dict(session.groups), tuple(session.users), failure)
+        return Merged(dict(known), tuple(session.users), failure)
 
     def suspend(self, key: str) -> None:
         """A failure without an address waits for the line that brings one."""
@@ -98,12 +98,15 @@ class Sessions:
 
     def _touch(self, key: str, time: float) -> _Session:
         session = self._open.get(key)
-        if session is None or time - session.touched > LIFETIME:
+        if session is not None and time - session.touched > LIFETIME:
             self._close(key)
+            session = None
+        if session is None:
             session = self._open[key] = _Session(time, {})
             self._born[key] = time
-        session.touched = time
-        self._open.move_to_end(key)
+        else:
+            session.touched = time
+            self._open.move_to_end(key)
         self._expire(time)
         return session
 
@@ -113,9 +116,10 @@ class Sessions:
 
     def _expire(self, time: float) -> None:
         """Look at the two oldest only: every line adds at most one session, so this keeps up at constant cost."""
-        for key in list(islice(self._open, 2)):
-            if time - self._open[key].touched > LIFETIME:
-                self._close(key)
-            elif len(self._open) > self._ceiling:
-                self._close(key)
-                self.evicted += 1
+        for _ in range(2):
+            key = next(iter(self._open))
+            stale = time - self._open[key].touched > LIFETIME
+            if not stale and len(self._open) <= self._ceiling:
+                return
+            self._close(key)
+            self.evicted += not stale

@@ -5,6 +5,8 @@ written one of its fields can be missing from it, a match can overlook it until 
 several matches or files a later one can come first, after which it never comes. So each batch is read twice: once to
 find how far the journal reaches, and once, from the old position, up to there; by then all of that is written.
 Whenever the set of files changes, the reader starts over at its position, which is exact and needs no second way.
+
+Where there is much to read, once is enough: f2b.journal.backlog.
 """
 
 # ruff: noqa: SLF001 - the methods with an underscore are systemd-python's fast door, nine times faster than the other.
@@ -19,6 +21,7 @@ from typing import Any
 from systemd import journal
 
 from f2b.errors import JournalError, NotPermittedError
+from f2b.journal.backlog import Backlog, Sift, seek, taken
 from f2b.journal.cursor import Cursor, reached
 from f2b.journal.files import Files
 from f2b.journal.match import Group
@@ -57,7 +60,7 @@ class JournalReader:
     """Reads what one source has that fits one of the groups (None: all of it): first a warm-up, then what is new.
 
     `source` is "system", "namespace:NAME" or a directory. `trouble` says why nothing can be read at the moment,
-    `skipped` counts the entries that could not be.
+    `skipped` counts the entries that could not be, `looked` those that were read, handed out or passed over.
     """
 
     def __init__(self, source: str, groups: Sequence[Group] | None) -> None:
@@ -71,8 +74,10 @@ class JournalReader:
         self._warm = 0
         self._drained = False
         self._gap: Gap | None = None
+        terms = sum(1 for group in self._groups for _ in group.words())
+        self._backlog = Backlog(self._files.options, terms)
         self.trouble = ""
-        self.skipped = 0
+        self.skipped = self.looked = 0
 
     def open(self, position: Position, warmup: float = 300.0) -> None:
         """Go to a position, and from there `warmup` seconds of entry time back.
@@ -100,6 +105,7 @@ class JournalReader:
 
     def close(self) -> None:
         """Let go of the files."""
+        self._backlog.end()
         if self._handle is not None:
             self._handle.close()  # which takes its descriptor out of the epoll set, too
             self._handle = None
@@ -107,6 +113,10 @@ class JournalReader:
     def fileno(self) -> int:
         """Give a descriptor, always the same, that is readable when there may be something to read."""
         return self._epoll.fileno()
+
+    def pass_over(self, sift: Sift | None) -> None:
+        """Hand out from now on only entries that this says somebody may want."""
+        self._backlog.sift = sift
 
     @property
     def last(self) -> Position:
@@ -126,19 +136,22 @@ class JournalReader:
             self._give_up(e)
 
     def read(self, limit: int) -> list[tuple[Entry, bool]]:
-        """Read up to `limit` entries, each with True if it belongs to the warm-up. Nothing: there are no more now."""
+        """Read up to `limit` entries, each with True if it belongs to the warm-up.
+
+        Nothing: there are no more now, unless `looked` has grown: then they were passed over.
+        """
         try:
             if not self._attend():
                 return []
             while True:
-                entries = self._batch(min(limit, self._warm) if self._warm else limit)
-                if not self._warm:
-                    return [(entry, False) for entry in entries]
-                self._warm -= len(entries)
-                if self._warm <= 0 or not entries:
-                    self._begin()
-                if entries:
-                    return [(entry, True) for entry in entries]
+                before, warm = self.looked, bool(self._warm)
+                entries = self._batch(min(limit, self._warm) if warm else limit)
+                if warm:
+                    self._warm -= self.looked - before
+                    if self._warm <= 0 or self.looked == before:
+                        self._begin()
+                if not warm or self.looked > before:
+                    return [(entry, warm) for entry in entries]
         except OSError as e:
             self._give_up(e)
             return []
@@ -218,11 +231,7 @@ class JournalReader:
     # --- the position ---------------------------------------------------------------------------
 
     def _rewind(self) -> None:
-        """Go to our place. The entry there comes next once more, if it still exists and fits."""
-        if self._place.cursor is None:
-            self._handle.seek_realtime(round(self._place.time * 1e6))
-        else:
-            self._handle.seek_cursor(self._place.cursor)
+        seek(self._handle, self._place)
 
     def _walk_back(self, warmup: float) -> None:
         """Count the entries of the warm-up, and make the one before them our place."""
@@ -251,6 +260,18 @@ class JournalReader:
     # --- the entries ----------------------------------------------------------------------------
 
     def _batch(self, limit: int) -> list[Entry]:
+        if self._backlog.active and not self._warm:
+            if stride := self._backlog.stride(self._handle, self._place, limit):
+                self._place = stride.place
+                self.looked += stride.looked
+                return stride.entries
+            self._rewind()
+        before = self.looked
+        entries = self._steps(limit)
+        self._backlog.batch(full=self.looked - before == limit)
+        return entries
+
+    def _steps(self, limit: int) -> list[Entry]:
         """Look how far it goes, then read up to there."""
         ahead = limit + 1  # the entry at our own place may be the first
         if not self._handle._next(ahead):
@@ -280,10 +301,12 @@ class JournalReader:
                 cursor = self._handle._get_cursor()
                 if cursor != last:
                     limit -= 1
-                    entry = self._entry(cursor, being_written=cursor == edge)
+                    self.looked += 1
+                    entry = self._entry(being_written=cursor == edge)
                     if entry is not None:
                         time = entry.time
-                        entries.append(entry)
+                        if entry.marks is None or entry.marks:
+                            entries.append(entry)
                 if cursor == edge:
                     break
         except OSError:
@@ -294,23 +317,16 @@ class JournalReader:
                 self._place = Position(cursor, time)
         return entries
 
-    def _entry(self, cursor: str, *, being_written: bool) -> Entry | None:
+    def _entry(self, *, being_written: bool) -> Entry | None:
         """Take the entry under the library's finger; None if it cannot be read."""
-        handle = self._handle
         try:
-            fields = handle._get_all()
-            while being_written and fields != (fields := handle._get_all()):
+            fields = self._handle._get_all()
+            while being_written and fields != (fields := self._handle._get_all()):
                 pass
-            if fields.get("_TRANSPORT") == b"kernel":
-                fields["__MONOTONIC_TIMESTAMP"] = b"%d" % handle._get_monotonic().timestamp
-            time = _stamp(fields) or handle._get_realtime()
+            marks, message = None, fields.get("MESSAGE")
+            if self._backlog.sift is not None and isinstance(message, bytes):
+                marks = self._backlog.sift(message, self._handle._get)
+            return taken(self._handle, fields, marks)
         except (OSError, ValueError):
             self.skipped += 1
             return None
-        return Entry(cursor, time / 1e6, fields)
-
-
-def _stamp(fields: dict[str, Any]) -> int:
-    """Read the sender's time in microseconds; 0 if there is none."""
-    value = fields.get("_SOURCE_REALTIME_TIMESTAMP")
-    return int(value) if isinstance(value, bytes) and value.isdigit() and len(value) < 20 else 0

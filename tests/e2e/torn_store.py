@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from f2b import failpoint
 from f2b.__main__ import main
+from f2b.daemon import live, service
 from f2b.store import Batch, Store
 
 _commit = Store.commit
@@ -24,5 +25,6 @@ def commit(self: Store, batch: Batch) -> None:
 
 
 if __name__ == "__main__":
+    live.BATCH, service.GATHER = 100, 0.0  # many transactions
     Store.commit = commit  # type: ignore[method-assign]
     sys.exit(main())

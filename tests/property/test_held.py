@@ -93,8 +93,8 @@ class Life:
         decisions: list[Decision] = []
         entry = self._history[number]
         delay = self._plan.delays[number % len(self._plan.delays)]
-        for jail in self.engine._readers(entry):
-            failure = _find(jail, entry)
+        for jail, _ in self.engine._readers(entry):
+            failure = _find(jail, entry, jail.filter.find, None)
             assert not isinstance(failure, Suspect)
             if failure is not None and delay:
                 ticket = self._holds.take(before)

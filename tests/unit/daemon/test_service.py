@@ -12,6 +12,7 @@ from f2b.config.load import Config
 from f2b.config.settings import DaemonSettings, FilterSettings, Located
 from f2b.daemon import pace
 from f2b.daemon.events import Events, Level
+from f2b.daemon.live import Look
 from f2b.daemon.notify import Notifier
 from f2b.daemon.service import Parts, Service, _warmup
 from f2b.decide.engine import Engine
@@ -55,7 +56,8 @@ def decide(service: Service, *entries: Entry) -> None:
 
     async def together() -> None:
         task = asyncio.create_task(service._recorder.run())
-        await service._decide([(each, False) for each in entries])
+        end = Position(entries[-1].cursor, entries[-1].time)
+        await service._decide(Look([(each, False) for each in entries], 0, end))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
