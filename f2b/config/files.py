@@ -22,6 +22,7 @@ class Files:
         self.directory = directory
         self.marks = Marks()
         self._parsed: dict[Path, Sections | None] = {}
+        self._layers: dict[str, Dialect | None] = {}
 
     def check(self) -> None:
         """Raise ConfigErrors when there is no such directory, or no right to look into it."""
@@ -40,12 +41,19 @@ class Files:
         `built_in`, which stands in no file, lies beneath them all. Raises ConfigErrors with
         everything that is wrong in any of these files.
         """
+        if built_in:
+            return self._laid_over(stem, built_in)
+        if stem not in self._layers:  # every jail asks for the files of its firewall
+            self._layers[stem] = self._laid_over(stem, {})
+        return self._layers[stem]
+
+    def _laid_over(self, stem: str, built_in: Sections) -> Dialect | None:
         base = self.directory / stem
         listed: list[Path] = []
         for suffix in (".conf", ".local"):
             listed.append(Path(f"{base}{suffix}"))
             listed.extend(self._directory(Path(f"{base}.d"), suffix))
-        merged = {name: dict(options) for name, options in (built_in or {}).items()}
+        merged = {name: dict(options) for name, options in built_in.items()}
         found = 0
         errors: list[ConfigError] = []
         for path in listed:

@@ -41,12 +41,17 @@ class Section:
         self.marks = marks
         self.name = name
         self.extra = extra or {}
+        self._found: dict[str, str | None] = {}
+        """Filter, wall and actions ask for the same options, and to look one up is to look up all that it refers to."""
 
     def __contains__(self, option: str) -> bool:
         return self.dialect.has_option(self.name, option)
 
     def marked(self, option: str) -> str | None:
-        return self.dialect.get(self.name, option, vars=self.extra, fallback=None)
+        if option not in self._found:
+            found = self.dialect.get(self.name, option, vars=self.extra, fallback=None)
+            self._found[option] = found
+        return self._found[option]
 
     def located(self, option: str) -> Located:
         text = self.marked(option)

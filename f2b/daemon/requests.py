@@ -13,6 +13,7 @@ from f2b.daemon import report
 from f2b.daemon.enforcer import Enforcer
 from f2b.daemon.wall import watched
 from f2b.decide.engine import Engine
+from f2b.decide.ignore import IgnoreList
 from f2b.errors import ControlError
 from f2b.model import Banned, Decision, Lifted, Prolonged
 from f2b.protocol import ActionRow, BanRow, DaemonStatus, JailStatus, Request, SlowLaneRow
@@ -141,7 +142,7 @@ class Desk:
         lifted = [(d.ban.jail, d.ban.offender) for d in decisions if isinstance(d, Lifted)]
         return {
             "unbanned": [{"jail": jail, "offender": str(offender)} for jail, offender in lifted],
-            "not_banned": [str(o) for o in offenders if not _touched(o, lifted)],
+            "not_banned": [str(o) for o in _untouched(offenders, {by for _, by in lifted})],
             "still_banned": [
                 {"address": str(o), "jail": jail, "offender": str(by)}
                 for o in offenders
@@ -186,5 +187,9 @@ def _guard(offenders: Iterable[Offender], protected: Iterable[tuple[Offender, st
                 )
 
 
-def _touched(offender: Offender, lifted: Iterable[tuple[str, Offender]]) -> bool:
-    return any(by.covers(offender) or offender.covers(by) for _, by in lifted)
+def _untouched(offenders: Sequence[Offender], lifted: Iterable[Offender]) -> list[Offender]:
+    """Those that no ban was lifted of, neither around them nor in them."""
+    prefixes = {offender.prefix for offender in offenders}
+    around = IgnoreList(lifted)
+    inside = {by.masked(prefix) for by in lifted for prefix in prefixes}
+    return [each for each in offenders if each not in inside and not around.covers(each)]

@@ -50,6 +50,8 @@ GATHER = 0.2
 """Seconds for which decisions may wait for company in one transaction while there is more to read at once."""
 PURGE = 3600.0
 STOP = 5.0
+SAID = 500
+"""Log lines that are written at a time: an unban of all may be 100,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,8 +315,10 @@ class Service:
             # Also when cancelled: it is decided.
             self._enforcer.submit(wall.touching(self._engine, decisions))
             self._actions.submit(rows)
-        for decision in decisions:
+        for number, decision in enumerate(decisions, 1):
             self._events.decided(decision)
+            if number % SAID == 0:
+                await asyncio.sleep(0)
 
     async def _catch_up(self) -> None:
         jails = tuple(self._engine.jails.values())

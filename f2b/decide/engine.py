@@ -182,11 +182,13 @@ class Engine:
 
     def covering(self, offender: Offender) -> list[tuple[str, Offender]]:
         """The bans in force, by jail, that keep this offender out."""
+        wider = [offender.masked(prefix) for prefix in range(offender.prefix + 1)]
         return [
             (jail.name, ban.offender)
             for jail in self.jails.values()
-            for prefix in range(offender.prefix + 1)
-            if (ban := jail.ledger.get(offender.masked(prefix)))
+            if jail.ledger
+            for network in wider
+            if (ban := jail.ledger.get(network))
         ]
 
     def jail(self, name: str) -> Jail:

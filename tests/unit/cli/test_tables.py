@@ -196,6 +196,13 @@ def test_a_terminal_gets_the_same_cells(monkeypatch: pytest.MonkeyPatch) -> None
     assert all(cell in drawn for row in (table.heads, *table.rows) for cell in row)
 
 
+def test_a_terminal_need_not_wait_for_a_long_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", screen := Terminal())
+    table = tables.banned({"sshd": [BAN] * (tables.MOST_DRAWN + 1)}, NOW)
+    tables.show(table)
+    assert screen.getvalue() == tables.plain(table)
+
+
 def test_markup_in_a_cell_is_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("TERM", "xterm")  # a dumb one would have 80 columns

@@ -9,7 +9,7 @@ import pytest
 
 from f2b.actions.null import Null
 from f2b.config.load import Config
-from f2b.config.settings import DaemonSettings, FilterSettings, Located
+from f2b.config.settings import DaemonSettings, FilterSettings, Latency, Located
 from f2b.daemon import pace
 from f2b.daemon.events import Events, Level
 from f2b.daemon.live import Look
@@ -115,6 +115,20 @@ def test_an_entry_that_breaks_a_filter_is_passed_and_spoken_of_once(
     assert len(said) == 1
     assert " ERROR   bug in the filter of jail sshd: TypeError(" in said[0]
     assert [each.jail for each in service._engine.jails["other"].ledger] == ["other"]
+
+
+# --- the end ---
+
+
+def test_a_quiet_journal_keeps_nobody_from_stopping(service: Service) -> None:
+    async def together() -> None:
+        asyncio.get_running_loop().call_later(0.01, service._end)
+        service._live.reader.open(START, 0)
+        async with asyncio.timeout(0.5):
+            await service._live.wait(Latency.QUIET)
+        assert service._stopping.is_set()
+
+    asyncio.run(together())
 
 
 # --- how far back a start reads ---
