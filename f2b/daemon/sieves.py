@@ -24,6 +24,7 @@ from f2b.detect.sieve import Sieve
 
 NAME = "sieve"
 LOOM = "f2b.detect.loom"
+PATH = os.fspath(Path(f2b.__file__).parent.parent)
 LARGEST = 64 << 20
 LONGEST = 300.0
 """Seconds that the process may take."""
@@ -98,7 +99,7 @@ async def _woven(jails: Sequence[Watched], key: str) -> bytes:
         sys.executable, "-P", "-m", LOOM,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        env={"PYTHONPATH": os.fspath(Path(f2b.__file__).parent.parent)},
+        env={"PYTHONPATH": PATH},
     )  # fmt: skip
     try:
         data, _ = await process.communicate(asking(jails, key))

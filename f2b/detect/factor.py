@@ -1,8 +1,8 @@
 r"""The part of a line's shape that must stand in MESSAGE, whatever stands before it: its factor.
 
-In front of the message stands a head, `host ident[pid]: `. Where it is plain, that is where host, ident and pid are
-of `[!-~]+`, one can tell from a regex how far it can come in there: it walks through the head's four zones, and what
-it takes behind the last item that can lead out of the head it takes of the message.
+In front of the message stands a head, `host ident[pid]: `. Where it is plain, that is where ident and pid are there
+and all three are of `[!-~]+`, one can tell from a regex how far it can come in there: it walks through the head's
+zones, and what it takes behind the last item that can lead out of the head it takes of the message.
 """
 
 import math
@@ -15,6 +15,7 @@ from f2b.detect.shape import Chars, Edge, Either, Loop, Row, Shape, least
 from f2b.detect.symbols import ALL, NEWLINE, PRINTED, mask_of
 
 BLANK = mask_of(" ")
+BRACKET = mask_of("]")
 COLON = mask_of(":")
 _ANYTHING = ALL & ~NEWLINE
 _SYMBOLS = ALL.bit_count()
@@ -29,12 +30,14 @@ class Zone(IntFlag):
     NOWHERE = 0
     HOST = 1
     IDENT = 2
-    COLON = 4
+    """In ident or pid."""
+    BRACKET = 4
+    COLON = 8
     """Behind the last character of the head but the blank."""
-    MESSAGE = 8
+    MESSAGE = 16
 
 
-HEAD = Zone.HOST | Zone.IDENT | Zone.COLON
+HEAD = Zone.HOST | Zone.IDENT | Zone.BRACKET | Zone.COLON
 
 
 def in_message(line: Row) -> Row:
@@ -70,7 +73,7 @@ def walk(item: Shape, zones: Zone) -> Zone:
                 zones = walk(body, zones)
             return _as_often_as_one_likes(body, zones)
         case Edge.BEGIN:
-            return zones & ~Zone.COLON  # a line without host begins with ident
+            return zones & ~(Zone.BRACKET | Zone.COLON)  # a line without host begins with ident
         case Edge.END:
             return zones & Zone.MESSAGE
         case _:
@@ -92,7 +95,9 @@ def _step(mask: int, zones: Zone) -> Zone:
             after |= Zone.IDENT
         if Zone.COLON in zones:
             after |= Zone.MESSAGE
-    if mask & COLON and Zone.IDENT in zones:
+    if mask & BRACKET and Zone.IDENT in zones:
+        after |= Zone.BRACKET
+    if mask & COLON and Zone.BRACKET in zones:
         after |= Zone.COLON
     if Zone.MESSAGE in zones:
         after |= Zone.MESSAGE

@@ -20,6 +20,7 @@ _TELLING = (
 )  # fmt: skip
 # What logs for others, and calls itself what they like.
 _RELAYS = frozenset({b"docker.service", b"conmon", b"podman.service", b"containerd.service"})
+_OF_PROCESSES = frozenset({"_PID", "_UID", "_GID"})
 _PLAIN = re.compile(rb"[!-~]*")
 
 
@@ -92,21 +93,29 @@ def _has_plain_names(group: Group) -> bool:
         for name, values in group.terms
     ):
         return False
+    # journald knows the pid of whom it knows anything else; what it has from the kernel's audit may have none.
     idents = named.get("SYSLOG_IDENTIFIER")
-    return all(map(_is_plain, idents)) if idents else group.names_program
+    has_pid = group.names_program or not _OF_PROCESSES.isdisjoint(named)
+    return has_pid and (all(map(_is_plain, idents)) if idents else group.names_program)
 
 
 def _has_plain_head(field: Field) -> bool:
-    """Whether host, ident and pid are what a factor counts on. The host's name is the admin's."""
+    """Whether host, ident and pid are what a factor counts on. The host's name is the admin's, the pid journald's."""
     try:
         ident = field("SYSLOG_IDENTIFIER")
     except KeyError:
         return False
-    try:
-        pid = field("SYSLOG_PID")
-    except KeyError:
-        pid = b""
-    return _is_plain(ident) and bool(_PLAIN.fullmatch(pid))
+    return _is_plain(ident) and _has_plain_pid(field)
+
+
+def _has_plain_pid(field: Field) -> bool:
+    for name in ("SYSLOG_PID", "_PID"):
+        try:
+            if pid := field(name):
+                return bool(_PLAIN.fullmatch(pid))
+        except KeyError:
+            continue
+    return False
 
 
 def _is_plain(ident: bytes) -> bool:

@@ -17,17 +17,18 @@ from f2b.detect import line
 from f2b.detect.budget import Guard
 from f2b.detect.filter import Filter
 from f2b.detect.lint import lint
-from f2b.detect.mesh import Watched
+from f2b.detect.net import Watched
 from f2b.detect.search import Searcher
-from f2b.detect.sieve import Marks, Sieve, sieve
+from f2b.detect.sieve import Sieve
 from f2b.journal.match import parse_text
+from f2b.model import Marks
 from tests.conformance.corpus import Corpus, tree
 from tests.conformance.judge import Judge, rebuilt, whole
-from tests.support.sieving import ENGINES, engine
+from tests.support.sieving import ENGINES, engine, sieve, watched
 
 Fields = Mapping[str, bytes | list[bytes]]
 
-WRITER = {"_SYSTEMD_UNIT": b"test.service", "_COMM": b"test"}
+WRITER = {"_SYSTEMD_UNIT": b"test.service", "_COMM": b"test", "_PID": b"7"}
 MATCH = parse_text("_SYSTEMD_UNIT=test.service _COMM=test")
 GUARD = Guard()
 OTHERS = 10
@@ -56,11 +57,11 @@ class Jails:
         """Each failregex as if it were the only one of its filter."""
         return {
             name: [
-                Searcher([regex], [], jail.filter.searcher.prefregex, several=False)
-                for regex in jail.filter.searcher.failregexes
+                Searcher([regex], [], jail.searcher.prefregex, several=False)
+                for regex in jail.searcher.failregexes
             ]
             for name, jail in self.watched.items()
-            if not jail.filter.searcher.several
+            if not jail.searcher.several
         }
 
 
@@ -81,7 +82,8 @@ def jails(request: pytest.FixtureRequest, corpus: Corpus) -> Jails:
             jail = f"{name} {sample.instance}"
             if jail not in made.watched:
                 settings = judge._settings(sample)
-                made.watched[jail] = Watched(jail, Filter(settings, raw_names=True), MATCH)
+                looking = Filter(settings, raw_names=True)
+                made.watched[jail] = watched(jail, looking, settings, MATCH)
                 if explodes(settings):
                     made.slow.add(jail)
             made.samples += [
@@ -113,7 +115,7 @@ class Count:
         jail = jails.watched[name]
         self.asked[name] += 1
         self.named[name] += name in marks
-        for make in line.READINGS[jail.filter.reading]:
+        for make in line.READINGS[jail.reading]:
             text = make(line.head(fields), fields, line.CAP)
             for place, searcher in enumerate(jails.alone.get(name, ())):
                 self.questions += 1
@@ -191,7 +193,7 @@ def test_so_it_is_in_disguise(jails: Jails, made: Sieve) -> None:
 
 
 def test_who_remembers_every_line_sees_every_line(jails: Jails, made: Sieve) -> None:
-    several = [name for name, jail in jails.watched.items() if jail.filter.searcher.several]
+    several = [name for name, jail in jails.watched.items() if jail.searcher.several]
     assert several
     for _, fields in jails.samples[::50]:
         marks = candidates(made, fields)

@@ -1,13 +1,17 @@
 """Jails for a sieve, and the engines that it may have."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from f2b.config.settings import FilterSettings, Located, Reading
 from f2b.detect import automaton
 from f2b.detect.filter import Filter
-from f2b.detect.mesh import Watched
-from f2b.detect.routes import Field
-from f2b.journal.match import parse_text
+from f2b.detect.mesh import woven
+from f2b.detect.net import Watched
+from f2b.detect.sieve import Sieve
+from f2b.journal.backlog import Field
+from f2b.journal.match import Match, parse_text
 from tests.unit.decide.making import HERE, located
 
 ENGINES = ("words", "hyperscan")
@@ -40,7 +44,17 @@ def jail(
         maxlines=maxlines,
         maxlength=maxlength,
     )
-    return Watched(name, Filter(settings), parse_text(match))
+    return watched(name, Filter(settings), settings, parse_text(match))
+
+
+def watched(name: str, made: Filter, settings: FilterSettings, match: Match) -> Watched:
+    return Watched(name, made.searcher, settings.reading, settings.maxlength, match)
+
+
+def sieve(jails: Iterable[Watched], engine: str | None = None) -> Sieve:
+    """With all that it needs; `engine` as above."""
+    jails = tuple(jails)
+    return Sieve(jails, woven(jails, engine))
 
 
 def fields(**values: bytes) -> Field:

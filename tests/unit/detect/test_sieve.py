@@ -5,10 +5,11 @@ import random
 import pytest
 
 from f2b.config.settings import Reading
-from f2b.detect.mesh import Watched
-from f2b.detect.routes import Field
-from f2b.detect.sieve import MOST_REMEMBERED, NOBODY, Marks, Sieve, sieve
-from tests.support.sieving import ENGINES, engine, fields, jail
+from f2b.detect.net import Watched
+from f2b.detect.sieve import MOST_REMEMBERED, NOBODY, Sieve
+from f2b.journal.backlog import Field
+from f2b.model import Marks
+from tests.support.sieving import ENGINES, engine, fields, jail, sieve
 
 BAD = r"refused login of <F-USER>\S+</F-USER> from <HOST>$"
 LINE = b"refused login of root from 192.0.2.7"
@@ -131,7 +132,7 @@ def test_both_readings_are_put_together(made: Maker) -> None:
         jail(
             r"host a: x <HOST>",
             f"^{BAD}",
-            r"a: refused login of \S+ from <HOST>",
+            r"\]: refused login of \S+ from <HOST>",
             reading=Reading.BOTH,
         )
     )
@@ -181,7 +182,7 @@ TRUSTED = "_SYSTEMD_UNIT=test.service", "_COMM=test _UID=0", "SYSLOG_IDENTIFIER=
 
 own = {
     "SYSLOG_IDENTIFIER": b"test", "_COMM": b"test", "CONTAINER_NAME": b"test", "_UID": b"0", "_TRANSPORT": b"kernel",
-    "_SYSTEMD_UNIT": b"docker.service",
+    "_SYSTEMD_UNIT": b"docker.service", "_PID": b"7",
 }  # fmt: skip
 
 
@@ -201,6 +202,7 @@ def test_an_entry_with_a_strange_head_is_for_whom_it_could_deceive(
             assert jails.candidates(b"x", entry(SYSLOG_IDENTIFIER=ident)) == {"test": None}
     assert jails.candidates(b"x", entry(SYSLOG_PID=b"7] refused login")) == {"test": None}
     assert jails.candidates(b"x", entry(SYSLOG_PID=b"7")) == {}
+    assert jails.candidates(b"x", entry(_PID=b"")) == {"test": None}
 
 
 def test_an_entry_without_identifier_is_called_as_its_program(made: Maker) -> None:

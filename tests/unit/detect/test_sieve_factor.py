@@ -49,9 +49,11 @@ def test_two_blanks_lead_out_of_the_head_at_the_latest() -> None:
     assert factor(r"\S+ \S+ for me") == "for me"
 
 
-def test_only_a_colon_ends_the_head() -> None:
+def test_only_a_bracket_and_a_colon_end_the_head() -> None:
     assert factor("Connection from nowhere") == "Connection from nowhere"
-    assert factor("Connection: from nowhere") == "from nowhere"
+    assert factor("Connection: from nowhere") == "Connection: from nowhere"
+    assert factor(r"Connection\]: from nowhere") == "from nowhere"
+    assert factor(r"Connection\S+ from nowhere") == "from nowhere"
 
 
 def test_what_may_be_left_out_in_front_may_hold_the_head() -> None:
@@ -59,11 +61,12 @@ def test_what_may_be_left_out_in_front_may_hold_the_head() -> None:
 
 
 def test_a_head_without_host_begins_with_the_program() -> None:
-    assert factor("^sshd: Failed login") == "Failed login"
+    assert factor(r"^sshd\[1\]: Failed login") == "Failed login"
+    assert factor(r"^\]: Failed login") == "^]: Failed login"
 
 
 def test_of_alternatives_the_one_that_takes_least_decides() -> None:
-    assert factor("(?:a: b c d|e: )none of it") == "none of it"
+    assert factor(r"(?:a\]: b c d|e\]: )none of it") == "none of it"
 
 
 def test_a_control_character_is_in_no_head() -> None:

@@ -8,10 +8,12 @@ from f2b.config.settings import Reading
 from f2b.detect import automaton, mesh
 from f2b.detect.automaton import Automaton
 from f2b.detect.examination import overlooked
-from f2b.detect.mesh import Owner, woven
+from f2b.detect.mesh import woven
+from f2b.detect.net import Owner
 from f2b.detect.packing import fingerprint, packed, unpacked
 from f2b.detect.shape import shape
 from f2b.detect.sieve import Sieve
+from f2b.detect.words import WORDS
 from tests.support.sieving import engine, fields, jail
 
 BAD = "refused login of <HOST>"
@@ -54,9 +56,11 @@ def test_it_is_refused_when_cut(stored: bytes) -> None:
             unpacked(stored[:length], "key")
 
 
-def test_a_net_of_words_is_not_packed() -> None:
-    with pytest.raises(ValueError, match="no automaton"):
-        packed(woven(JAILS, None), "key")
+def test_a_net_of_words_is_packed_as_well() -> None:
+    net = unpacked(packed(woven(JAILS, None), "key"), "key")
+    assert net == woven(JAILS, None)
+    marks = Sieve(JAILS, net).candidates(b"refused login of 192.0.2.7", fields())
+    assert marks == {"a": (0,), "b": (0,)}
 
 
 def test_a_fingerprint_is_of_all_that_decides() -> None:
@@ -86,13 +90,13 @@ def test_an_expression_that_is_refused_costs_no_other() -> None:
 def test_without_any_expression_words_do_it(monkeypatch: pytest.MonkeyPatch) -> None:
     engine("hyperscan")
     monkeypatch.setattr(mesh, "expression", lambda _: "(")
-    assert woven(JAILS, "hyperscan").engine == mesh.WORDS
+    assert woven(JAILS, "hyperscan").engine == WORDS
 
 
 def test_an_engine_that_overlooks_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     engine("hyperscan")
     monkeypatch.setattr(mesh, "overlooked", lambda *_: {0})
-    assert woven(JAILS, "hyperscan").engine == mesh.WORDS
+    assert woven(JAILS, "hyperscan").engine == WORDS
 
 
 def test_what_overlooks_late_matches_is_found_out() -> None:
