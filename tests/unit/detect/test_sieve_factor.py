@@ -208,7 +208,7 @@ def test_a_word_is_needed_where_it_is_whole() -> None:
 def test_one_word_of_each_alternative_is_needed() -> None:
     assert need(" (?:refused|denied for|nor x) ") == [["denied", "nor", "refused"]]
     assert need(r"(?: refused |\S+)") == []
-    assert need(r"(?: denied \S+ now| too many )") == [["denied", "many"]]
+    assert need(r"(?: denied \S+ now|, too many )") == [["denied", "many"]]
 
 
 def test_several_clauses_are_all_needed() -> None:
@@ -232,3 +232,9 @@ def test_what_may_be_left_out_is_not_needed() -> None:
 def test_a_common_word_says_too_little_alone() -> None:
     assert need(" from ") == need(" user from ") == []
     assert need(" login of user ") == [["user"], ["of"], ["login"]]
+
+
+def test_at_its_ends_a_factor_may_go_on_in_the_same_word() -> None:
+    assert need(r"refused \S+ denied") == []
+    assert need(r"(?:x|refused \S+) \S+") == need(r"(?:refused \S+ y)+") == []
+    assert need(r" refused \S+ denied ") == [["refused"], ["denied"]]
