@@ -69,9 +69,8 @@ def _machine() -> Iterable[str]:
     """What else decides about an automaton: the processor, Python's parser, and how we translate."""
     yield platform.machine()
     yield sys.version
-    with contextlib.suppress(
-        OSError
-    ):  # hyperscan also looks itself, and refuses what is not for this processor
+    # hyperscan also looks itself, and refuses what is not for this processor.
+    with contextlib.suppress(OSError):
         for line in _CPUINFO.read_text(errors="replace").splitlines():
             if line.startswith(("flags", "Features")):
                 yield line
