@@ -11,7 +11,7 @@ from f2b.detect.mesh import WORDS
 from f2b.detect.sieve import Sieve
 from tests.support.sieving import engine, fields, jail
 
-JAILS = (jail("refused login of <HOST>"),)
+JAILS = (jail("was refused login of <HOST>"),)
 
 
 def made(sieves: Sieves) -> Sieve:
@@ -19,7 +19,9 @@ def made(sieves: Sieves) -> Sieve:
 
 
 def works(sieve: Sieve | None) -> bool:
-    return sieve is not None and bool(sieve.candidates(b"refused login of 192.0.2.7", fields()))
+    return sieve is not None and bool(
+        sieve.candidates(b"he was refused login of 192.0.2.7", fields())
+    )
 
 
 @pytest.fixture
