@@ -150,13 +150,15 @@ def _row(parts: Iterable[_Part]) -> _Part:
         longer = _joined(run, part.texts) if part.texts else None
         if longer is None:
             known = False
-            found += _in_run(_joined(run, frozenset({_UNKNOWN})) or frozenset({""}))
+            found += _in_run(run)
             found += part.clauses
-            longer = _joined(frozenset({_UNKNOWN}), part.texts or frozenset({""}))
-        run = longer or frozenset({_UNKNOWN})
+            # What is known begins anew, behind something that is not.
+            run = part.texts or frozenset({""})
+        else:
+            run = longer
     if known:
         return _Part(run)
-    found += _in_run(_joined(run, frozenset({_UNKNOWN})) or frozenset({""}))
+    found += _in_run(run)
     return _Part(None, tuple(sorted(dict.fromkeys(found), key=_worth, reverse=True)))
 
 
@@ -172,9 +174,13 @@ def _joined(befores: Texts, afters: Texts) -> Texts | None:
 
 
 def _in_run(texts: Texts) -> Iterable[Clause]:
-    """The clauses of a part that is one of these texts."""
+    """The clauses of a part that is one of these texts, around which nothing is known."""
     words = [
-        {word for word in text.split() if _UNKNOWN not in word and len(word) >= SHORTEST}
+        {
+            word
+            for word in f"{_UNKNOWN}{text}{_UNKNOWN}".split()
+            if _UNKNOWN not in word and len(word) >= SHORTEST
+        }
         for text in texts
     ]
     shared = reduce(set.intersection, words)

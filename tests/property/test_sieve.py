@@ -119,3 +119,50 @@ def test_so_it_is_behind_prefregex(
             assert holds(factor, encoded(line.built("", each.fields, line.CAP)[:-1])), each
         if searcher.ask(line.message("", each.fields, line.CAP), Guard()) is not None:
             assert holds(whole, encoded(line.message("", each.fields, line.CAP)[:-1])), each
+
+
+# Regexes of words, which the ones above seldom have.
+WORDY = (
+    "ab", "ka", "wxyz", " ", ":", "\\s+", "\\s", "(?i:ks)", "[Aa]b", "\\S+", " wxyz ", "x ", " (?:ab|ka)", "\\W", "",
+    "^", "$", "\\[", "a?", "ab \\S+", "(?:wxyz .|x)", "\\d",
+    " ka ", ":ab ", " wxyz:", "wxyz .", "ka\\s\\S+", " (?:ka|wxyz ab) ",
+)  # fmt: skip
+wordy = st.tuples(
+    st.sampled_from(["", "", "(?i)"]),
+    st.sampled_from(["", "^"]),
+    st.recursive(st.sampled_from(WORDY), wrapped, max_leaves=8),
+).map("".join)
+WORDS = (
+    "ab",
+    "AB",
+    "ka",
+    "ks",
+    "\u212as",
+    "k\u017f",
+    "wxyz",
+    " ",
+    ":",
+    "[",
+    " wxyz ",
+    "x ",
+    "  ",
+    "\n",
+    "\xe9",
+    "1",
+)
+messages = st.lists(st.sampled_from(WORDS), max_size=9).map("".join)
+
+
+@settings(max_examples=600)
+@given(wordy, st.lists(messages, min_size=40, max_size=60))
+def test_of_each_clause_a_line_that_matches_has_a_word(text: str, some: list[str]) -> None:
+    regex = compiled(text)
+    factor = shape(regex.pattern)
+    needs = clauses(factor)
+    event(f"has clauses: {bool(needs)}")
+    if not needs:
+        return
+    scan = Words([needs]).scan
+    for message in some:
+        if regex.search(line.message("", {"MESSAGE": message.encode()}, line.CAP)) is not None:
+            assert scan(encoded(message.replace("\n", "\\n"))) == (0,), message

@@ -16,10 +16,10 @@ from tests.support.sieving import fields
 from tests.unit.decide.making import CUSTOM, located
 from tests.unit.decide.making import jail as made
 
-LINE = b"refused login of 192.0.2.7"
+LINE = b"we refused login of 192.0.2.7"
 
 
-def jail(name: str = "sshd", regex: str = "refused login of <HOST>") -> Jail:
+def jail(name: str = "sshd", regex: str = "we refused login of <HOST>") -> Jail:
     match = located("_SYSTEMD_UNIT=test.service")
     settings = FilterSettings(name=name, failregex=located(regex), journalmatch=match)
     return made(name=name, filter=settings)
