@@ -161,6 +161,23 @@ class CatchUps:
         return await self._recorder.between(select)
 
 
+class _OfOneJail:
+    """What a sift says of one jail."""
+
+    def __init__(self, sift: Sift, jail: str) -> None:
+        self._sift = sift
+        self._jail = jail
+
+    def candidates(self, message: bytes, field: Field) -> Marks:
+        return self._mine(self._sift.candidates(message, field))
+
+    def named_plainly(self, message: bytes, field: Field) -> Marks:
+        return self._mine(self._sift.named_plainly(message, field))
+
+    def _mine(self, marks: Marks) -> Marks:
+        return {self._jail: marks[self._jail]} if self._jail in marks else {}
+
+
 class _Past:
     """The entries of one jail between two points in time, as failures."""
 
@@ -190,12 +207,7 @@ class _Past:
         self._reader.close()
 
     def pass_over(self, sift: Sift | None) -> None:
-        def mine(message: bytes, field: Field) -> Marks:
-            assert sift is not None
-            marks = sift(message, field)
-            return {self.jail: marks[self.jail]} if self.jail in marks else {}
-
-        self._reader.pass_over(mine if sift else None)
+        self._reader.pass_over(_OfOneJail(sift, self.jail) if sift else None)
 
     def read(self) -> list[Failure | Suspect] | None:
         """The failures of the next slice; None at the end."""

@@ -255,9 +255,8 @@ class Service:
             raise self._failure
 
     def _sift(self, sieve: Sieve | None) -> None:
-        sift = sieve.candidates if sieve else None
-        self._live.pass_over(sift)
-        self._catch_ups.pass_over(sift)
+        self._live.pass_over(sieve)
+        self._catch_ups.pass_over(sieve)
 
     async def _decide(self, look: Look) -> bool:
         """Slice by slice; say whether there was anything to decide."""

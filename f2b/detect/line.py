@@ -15,6 +15,7 @@ TAIL = 1024
 NAME = 256
 
 HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
+PLAIN = re.compile(r"[!-~]+")
 MICROSECONDS = re.compile(r"[0-9]{1,19}")
 
 Fields = Mapping[str, bytes | list[bytes]]
@@ -33,7 +34,9 @@ def head(fields: Fields) -> str:
     ident = (text(fields, "SYSLOG_IDENTIFIER") or text(fields, "_COMM"))[:NAME]
     if not ident:
         return host
-    pid = (text(fields, "SYSLOG_PID") or text(fields, "_PID"))[:NAME]
+    pid = text(fields, "SYSLOG_PID")[:NAME]
+    if not PLAIN.fullmatch(pid):  # nor does anybody write his message there
+        pid = text(fields, "_PID")[:NAME]
     program = f"{ident}[{_number(pid)}]:" if pid else f"{ident}:"
     return f"{host} {program}" if host else program
 

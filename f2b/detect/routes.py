@@ -4,12 +4,11 @@ There are three sorts: who remembers every line, who has a failregex that says t
 long as an entry has no plain head, who reads that head.
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from f2b.detect.net import KINDS, Kind, Owner, Watched
-from f2b.journal.backlog import Field
+from f2b.journal.backlog import PLAIN, Field
 from f2b.journal.match import EVERYTHING, Group, Match
 
 Places = tuple[int, ...]
@@ -18,10 +17,7 @@ Places = tuple[int, ...]
 _TELLING = (
     "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_COMM", "_EXE", "_TRANSPORT", "CONTAINER_NAME", "SYSLOG_IDENTIFIER",
 )  # fmt: skip
-# What logs for others, and calls itself what they like.
-_RELAYS = frozenset({b"docker.service", b"conmon", b"podman.service", b"containerd.service"})
 _OF_PROCESSES = frozenset({"_PID", "_UID", "_GID"})
-_PLAIN = re.compile(rb"[!-~]*")
 
 
 class Want(NamedTuple):
@@ -30,7 +26,7 @@ class Want(NamedTuple):
     jail: str
     places: Places | None
     odd: bool = False
-    """Only of those without a plain head."""
+    """Only of those whose head is unlike others."""
 
 
 class Routes:
@@ -56,7 +52,7 @@ class Routes:
                 continue
             if found:
                 wants += found
-        if wants and any(want.odd for want in wants) and _has_plain_head(field):
+        if wants and any(want.odd for want in wants) and _has_usual_head(field):
             return tuple(want for want in wants if not want.odd)
         return wants
 
@@ -81,43 +77,32 @@ def _wants(jail: Watched, unfactored: Collection[Owner]) -> Iterator[tuple[Want,
     odd = Want(jail.name, None, odd=True)
     if jail.match.everything:
         yield odd, EVERYTHING
-    elif groups := tuple(group for group in jail.match.groups if not _has_plain_names(group)):
+    elif groups := tuple(group for group in jail.match.groups if not _of_processes(group)):
         yield odd, Match(groups)
 
 
-def _has_plain_names(group: Group) -> bool:
-    """Whether who writes these entries can be taken at his word, has a name, and is neither kernel nor container."""
+def _of_processes(group: Group) -> bool:
+    """Whether what fits was logged by a process, of which journald knows the pid, and not by the kernel."""
     named = dict(group.terms)
-    if group.forgeable or any(
-        name.startswith("CONTAINER_") or not _RELAYS.isdisjoint(values)
-        for name, values in group.terms
-    ):
-        return False
-    # journald knows the pid of whom it knows anything else; what it has from the kernel's audit may have none.
     idents = named.get("SYSLOG_IDENTIFIER")
-    has_pid = group.names_program or not _OF_PROCESSES.isdisjoint(named)
-    return has_pid and (all(map(_is_plain, idents)) if idents else group.names_program)
+    by_ident = idents is not None and b"kernel" not in idents
+    return group.names_program or (by_ident and not _OF_PROCESSES.isdisjoint(named))
 
 
-def _has_plain_head(field: Field) -> bool:
-    """Whether host, ident and pid are what a factor counts on. The host's name is the admin's, the pid journald's."""
+def _has_usual_head(field: Field) -> bool:
+    """Whether there is a pid. The kernel has none, and a time of many blanks in front of its message."""
+    return any(_has(field, name) for name in ("_PID", "SYSLOG_PID")) and not _is_kernel(field)
+
+
+def _has(field: Field, name: str) -> bool:
     try:
-        ident = field("SYSLOG_IDENTIFIER")
+        return PLAIN.fullmatch(field(name)) is not None
     except KeyError:
         return False
-    return _is_plain(ident) and _has_plain_pid(field)
 
 
-def _has_plain_pid(field: Field) -> bool:
-    for name in ("SYSLOG_PID", "_PID"):
-        try:
-            if pid := field(name):
-                return bool(_PLAIN.fullmatch(pid))
-        except KeyError:
-            continue
-    return False
-
-
-def _is_plain(ident: bytes) -> bool:
-    """The kernel's entries have a time of many blanks in front."""
-    return bool(ident and ident != b"kernel" and _PLAIN.fullmatch(ident))
+def _is_kernel(field: Field) -> bool:
+    try:
+        return field("SYSLOG_IDENTIFIER") == b"kernel"
+    except KeyError:
+        return True  # or may be, by another name

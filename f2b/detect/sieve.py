@@ -14,7 +14,7 @@ from f2b.detect import dates, line
 from f2b.detect.net import Ids, Kind, Net, Watched
 from f2b.detect.routes import Places, Routes, Want
 from f2b.detect.symbols import encoded
-from f2b.journal.backlog import Field
+from f2b.journal.backlog import PLAIN, Field
 from f2b.model import Marks
 
 NOBODY: Marks = MappingProxyType({})
@@ -39,7 +39,11 @@ class Sieve:
         self._known: dict[_Key, Marks] = {}
 
     def candidates(self, message: bytes, field: Field) -> Marks:
-        """Empty when nobody can want the entry."""
+        """Empty when nobody can want the entry. A name with blanks may hold what regexes look for in the message."""
+        return self.named_plainly(message, field) if _named_plainly(field) else self._everyone
+
+    def named_plainly(self, message: bytes, field: Field) -> Marks:
+        """The same of an entry whose program is known to have a name without blanks."""
         if len(message) > self._longest:  # what is cut out of it joins two ends
             return self._everyone
         text = message
@@ -79,3 +83,13 @@ class Sieve:
         marks |= {want.jail: None for want in wants if want.places is None}
         # In the order of the jails, in which they would be asked without us.
         return MappingProxyType({name: marks[name] for name in self._everyone if name in marks})
+
+
+def _named_plainly(field: Field) -> bool:
+    for name in ("SYSLOG_IDENTIFIER", "_COMM"):
+        try:
+            if ident := field(name):
+                return PLAIN.fullmatch(ident) is not None
+        except KeyError:
+            continue
+    return False

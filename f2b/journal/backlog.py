@@ -7,10 +7,11 @@ to something broken, has not happened.
 
 # ruff: noqa: SLF001 - see f2b.journal.reader
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from systemd import journal
+from systemd import _reader, journal
 
 from f2b.journal.cursor import Cursor
 from f2b.model import Entry, Marks, Position
@@ -22,10 +23,21 @@ FULL = 2
 WEIGHED = 64
 """After so many strides it may be another mixture of entries."""
 
+PLAIN = re.compile(rb"[!-~]+")
+"""A name without blanks, as programs have them."""
+
 Field = Callable[[str], bytes]
 """Fetches a field of the entry at hand; raises KeyError where it has none of that name."""
-Sift = Callable[[bytes, Field], Marks]
-"""Says of a MESSAGE whom its entry may concern."""
+
+
+class Sift(Protocol):
+    """Says of a MESSAGE whom its entry may concern."""
+
+    def candidates(self, message: bytes, field: Field) -> Marks:
+        """Of any entry."""
+
+    def named_plainly(self, message: bytes, field: Field) -> Marks:
+        """Of one whose program has a plain name: that costs less."""
 
 
 class Stride(NamedTuple):
@@ -50,7 +62,7 @@ class Backlog:
         self._full = 0
         self._handle: Any = None
         self._whole: Cursor | None = None
-        self._few = False
+        self._few = self._plain = False
         self._strides = 0
 
     def batch(self, *, full: bool) -> None:
@@ -94,13 +106,18 @@ class Backlog:
 
     def _begin(self) -> None:
         """Look for the last entry of all, with a handle of its own: one with matches that goes there may stay deaf."""
-        self._handle = journal.Reader(**self._options)
-        self._handle.seek_tail()
-        if self._handle._previous():
-            self._whole = Cursor.parse(self._handle._get_cursor())
+        self._handle = handle = journal.Reader(**self._options)
+        handle.seek_tail()
+        if handle._previous():
+            self._whole = Cursor.parse(handle._get_cursor())
+        # The index of the journal has every name once: none of them need be looked at entry by entry.
+        unique = _reader._Reader.query_unique
+        names = unique(handle, "SYSLOG_IDENTIFIER") | unique(handle, "_COMM")
+        self._plain = all(map(PLAIN.fullmatch, names))
 
     def _stride(self, handle: Any, sift: Sift, place: Position, limit: int) -> Stride | None:
         advance, fetch = handle._next, handle._get
+        marked = sift.named_plainly if self._plain else sift.candidates
         seek(handle, place)
         if not advance() or (handle._get_cursor() == place.cursor and not advance()):
             return None
@@ -109,7 +126,7 @@ class Backlog:
         while True:
             looked += 1
             try:
-                marks = sift(fetch("MESSAGE"), fetch)
+                marks = marked(fetch("MESSAGE"), fetch)
             except KeyError:
                 entries.append(taken(handle, handle._get_all()))
             else:

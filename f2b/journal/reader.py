@@ -325,7 +325,7 @@ class JournalReader:
                 pass
             marks, message = None, fields.get("MESSAGE")
             if self._backlog.sift is not None and isinstance(message, bytes):
-                marks = self._backlog.sift(message, self._handle._get)
+                marks = self._backlog.sift.candidates(message, self._handle._get)
             return taken(self._handle, fields, marks)
         except (OSError, ValueError):
             self.skipped += 1

@@ -49,10 +49,15 @@ def test_without_any_pid() -> None:
 @pytest.mark.parametrize(
     ("written", "read"),
     [(b"0x1F", "31"), (b"0X1f", "31"), (b"0", "0"), (b"0o17", "0o17"), (b"1_0", "1_0"),
-     (b"-1", "-1"), (b" 7", " 7"), ("\u0667".encode(), "\u0667"), (b"x7", "x7"), (b"007", "007")],
+     (b"-1", "-1"), (b"x7", "x7"), (b"007", "007")],
 )  # fmt: skip
 def test_pid_in_another_notation(written: bytes, read: str) -> None:
     assert built(SYSLOG_PID=written) == f"host sshd[{read}]: Failed password\n"
+
+
+@pytest.mark.parametrize("written", [b"7]: Failed", b" 7", b"", "\u0667".encode(), b"7\n"])
+def test_nobody_writes_his_message_into_the_pid(written: bytes) -> None:
+    assert built(SYSLOG_PID=written) == "host sshd[456]: Failed password\n"
 
 
 def test_nothing_but_a_message() -> None:

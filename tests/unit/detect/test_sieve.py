@@ -17,7 +17,6 @@ ANY = r"^\S+ \S+ <F-ID>\S+</F-ID>"
 """A regex that nothing can be said of."""
 
 nothing = fields()
-plain = fields(SYSLOG_IDENTIFIER=b"test", SYSLOG_PID=b"7")
 
 
 @pytest.fixture(params=ENGINES, autouse=True)
@@ -68,7 +67,7 @@ def test_no_field_is_fetched_where_all_is_told_by_messages(made: Maker) -> None:
         fetched.append(name)
         raise KeyError(name)
 
-    made(jail(BAD)).candidates(LINE, field)
+    made(jail(BAD)).named_plainly(LINE, field)
     assert fetched == []
 
 
@@ -170,15 +169,19 @@ def test_who_reads_everything_and_remembers_it_is_asked_about_everything(made: M
 
 # --- heads -----------------------------------------------------------------------------------------
 
-FORGEABLE = (
+OTHERS = (
     "SYSLOG_IDENTIFIER=test",
-    "_COMM=test",
     "*",
     "CONTAINER_NAME=test",
     "_UID=0",
     "_TRANSPORT=kernel",
 )
-TRUSTED = "_SYSTEMD_UNIT=test.service", "_COMM=test _UID=0", "SYSLOG_IDENTIFIER=test _UID=0"
+OF_PROCESSES = (
+    "_SYSTEMD_UNIT=docker.service",
+    "_COMM=test",
+    "_COMM=test _UID=0",
+    "SYSLOG_IDENTIFIER=test _UID=0",
+)
 
 own = {
     "SYSLOG_IDENTIFIER": b"test", "_COMM": b"test", "CONTAINER_NAME": b"test", "_UID": b"0", "_TRANSPORT": b"kernel",
@@ -190,34 +193,39 @@ def entry(**changes: bytes) -> Field:
     return {**own, **changes}.__getitem__
 
 
-@pytest.mark.parametrize("match", [*FORGEABLE, "_SYSTEMD_UNIT=docker.service"])
-def test_an_entry_with_a_strange_head_is_for_whom_it_could_deceive(
-    made: Maker, match: str
-) -> None:
+@pytest.mark.parametrize("match", [*OTHERS, *OF_PROCESSES])
+def test_a_name_with_blanks_may_hold_anything(made: Maker, match: str) -> None:
     jails = made(jail(BAD, match=match))
     assert jails.candidates(b"x", entry()) == {}
     assert jails.candidates(LINE, entry()) == {"test": (0,)}
-    if not match.startswith("SYSLOG_IDENTIFIER"):
-        for ident in (b"refused login of", b"", b"te\tst", "t\xe9st".encode(), b"kernel"):
-            assert jails.candidates(b"x", entry(SYSLOG_IDENTIFIER=ident)) == {"test": None}
-    assert jails.candidates(b"x", entry(SYSLOG_PID=b"7] refused login")) == {"test": None}
-    assert jails.candidates(b"x", entry(SYSLOG_PID=b"7")) == {}
+    for ident in (b"refused login of", b"te\tst", "t\xe9st".encode()):
+        assert jails.candidates(b"x", entry(SYSLOG_IDENTIFIER=ident)) == {"test": None}
+        assert jails.candidates(b"x", entry(SYSLOG_IDENTIFIER=b"", _COMM=ident)) == {"test": None}
+        assert jails.named_plainly(b"x", entry(_COMM=ident)) == {}
+
+
+def test_an_entry_without_any_name_may_be_anybody_s(made: Maker) -> None:
+    assert made(jail(BAD)).candidates(b"x", {"_PID": b"7"}.__getitem__) == {"test": None}
+
+
+@pytest.mark.parametrize("match", OTHERS)
+def test_the_kernel_and_who_has_no_pid_have_another_head(made: Maker, match: str) -> None:
+    jails = made(jail(BAD, match=match))
+    if "IDENTIFIER" not in match:
+        assert jails.candidates(b"x", entry(SYSLOG_IDENTIFIER=b"kernel")) == {"test": None}
     assert jails.candidates(b"x", entry(_PID=b"")) == {"test": None}
+    assert jails.candidates(b"x", entry(_PID=b"", SYSLOG_PID=b"7")) == {}
+    assert jails.candidates(b"x", entry(SYSLOG_PID=b"7] refused login")) == {}
 
 
-def test_an_entry_without_identifier_is_called_as_its_program(made: Maker) -> None:
-    jails = made(jail(BAD, match="_COMM=test"))
-    assert jails.candidates(b"x", fields(_COMM=b"test")) == {"test": None}
+def test_another_head_is_no_matter_for_another_jail(made: Maker) -> None:
+    jails = made(jail(BAD, match="CONTAINER_NAME=test"))
+    assert jails.candidates(b"x", entry(CONTAINER_NAME=b"other", _PID=b"")) == {}
 
 
-def test_a_strange_head_is_no_matter_for_another_jail(made: Maker) -> None:
-    jails = made(jail(BAD, match="_COMM=test"))
-    assert jails.candidates(b"x", entry(_COMM=b"other", SYSLOG_IDENTIFIER=b"a b")) == {}
-
-
-@pytest.mark.parametrize("match", TRUSTED)
-def test_who_is_trusted_is_taken_at_his_word(made: Maker, match: str) -> None:
-    assert made.marks(jail(BAD, match=match), b"x") == {}
+@pytest.mark.parametrize("match", OF_PROCESSES)
+def test_of_processes_journald_knows_the_pid(made: Maker, match: str) -> None:
+    assert made.marks(jail(BAD, match=match), b"x", entry(_PID=b"")) == {}
 
 
 def test_a_message_that_is_the_line_has_no_head(made: Maker) -> None:
