@@ -17,7 +17,7 @@ from f2b.journal.match import union
 from f2b.journal.reader import JournalReader
 from f2b.model import Entry, Position
 
-BATCH = 1000
+BATCH = 250
 EAGER, IDLE, QUIET = 0.01, 0.25, 1.0
 """Seconds between two looks at the journal: with a failure in the last minute, without, and latency = quiet."""
 ATTENTION = 60.0
