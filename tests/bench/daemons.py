@@ -1,0 +1,179 @@
+"""The two daemons as processes, each on a configuration of its own kind, and what both find in a journal."""
+
+import re
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from f2b.model import Position
+from f2b.store import Batch, Store
+from tests.bench.entries import SENTINEL
+from tests.bench.journals import begin
+from tests.bench.meter import cpu
+from tests.bench.stock import PACKAGE, STOCK, THREE
+from tests.e2e.outcome import query
+from tests.support.daemon import Daemon
+from tests.support.export import Journal
+from tests.support.netns import Namespace
+from tests.support.processes import end, mortal, wait_until
+
+LONGEST = 600.0
+_STARTED, _LAST = "' started", f"Found {SENTINEL}"
+
+Found = Counter[tuple[str, str]]
+"""How often which address was found in which jail."""
+
+
+class Run(NamedTuple):
+    """From exec to the verdict on the last failure: seconds, those until it was ready, and of CPU time from there."""
+
+    wall: float
+    ready: float
+    cpu: float
+    found: Found
+
+    @property
+    def reading(self) -> float:
+        return self.wall - self.ready
+
+
+class Peer:
+    """fail2ban's server in the foreground, of Debian's package, which nobody installed."""
+
+    def __init__(self, folder: Path, journal: Path, namespace: Namespace, jails: str) -> None:
+        folder.mkdir(parents=True)
+        self.config = folder / "etc"
+        self.log = folder / "fail2ban.log"
+        self._folder = folder
+        self._namespace = namespace
+        shutil.copytree(STOCK, self.config)
+        (self.config / "jail.d/defaults-debian.conf").unlink()
+        (self.config / "jail.local").write_text(
+            jails.replace(
+                "banaction = null", f"action =\nbackend = systemd[journalpath={journal}]"
+            )
+        )
+        (self.config / "fail2ban.local").write_text(
+            f"[DEFAULT]\ndbfile = {folder}/fail2ban.sqlite3\n"
+        )
+
+    @contextmanager
+    def running(self) -> Iterator["subprocess.Popen[bytes]"]:
+        folder = self._folder
+        command = [
+            "env",
+            f"PYTHONPATH={PACKAGE}/usr/lib/python3/dist-packages",
+            "/usr/bin/python3",
+            f"{PACKAGE}/usr/bin/fail2ban-server",
+            *("-c", self.config, "-s", folder / "fail2ban.sock", "-p", folder / "fail2ban.pid"),
+            *("--logtarget", self.log, "-x", "-f", "start"),
+        ]
+        process = subprocess.Popen(
+            mortal(self._namespace.command([str(word) for word in command])),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield process
+        finally:
+            end(process, 30)
+
+
+class Tail:
+    """How often words have come in a growing log. All of it is read, and each part of it once."""
+
+    def __init__(self, path: Path, *words: str) -> None:
+        path.touch()
+        self._file = path.open()
+        self._seen = Counter(dict.fromkeys(words, 0))
+        self._rest = ""
+
+    def has(self, word: str, times: int) -> bool:
+        lines, _, self._rest = (self._rest + self._file.read()).rpartition("\n")
+        for each in self._seen:
+            self._seen[each] += lines.count(each)
+        return self._seen[word] >= times
+
+
+def peer_run(folder: Path, journal: Path, namespace: Namespace, jails: str) -> Run:
+    """Let fail2ban read a journal."""
+    daemon = Peer(folder, journal, namespace, jails)
+    tail = Tail(daemon.log, _STARTED, _LAST)
+    began = time.perf_counter()
+    with daemon.running() as process:
+        wanted = jails.count("enabled = true")
+        wait_until(lambda: tail.has(_STARTED, wanted), "fail2ban's jails", LONGEST)
+        ready, ready_cpu = time.perf_counter() - began, cpu(process.pid)
+        wait_until(lambda: tail.has(_LAST, len(THREE)), "fail2ban's last failures", LONGEST)
+        total, used = time.perf_counter() - began, cpu(process.pid)
+    found = re.findall(r"\[(\S+)\] Found (\S+) - ", daemon.log.read_text())
+    return Run(total, ready, used - ready_cpu, Counter(found))
+
+
+class Ours(AbstractContextManager["Ours"]):
+    """f2b on a journal, again and again: each run is the first one, or goes on where the journal begins."""
+
+    def __init__(self, folder: Path, namespace: Namespace, jails: str, etc: Path = STOCK) -> None:
+        self._source = folder / "journal"
+        self.daemon = Daemon(folder, self._source, namespace, jails=jails, etc=etc)
+        self._fresh = folder / "fresh.sqlite3"
+        self._wanted = jails.count("enabled = true")
+
+    def __exit__(self, *error: object) -> None:
+        self.daemon.close()
+
+    def attach(self, journal: Path, *, past: bool = False) -> None:
+        """Put it before a journal. Without `past` its jails are known, so that all of it is live."""
+        for old in self.daemon.folder.glob("f2b.sqlite3*"):
+            old.unlink()
+        if not past:
+            if not self._fresh.exists():
+                self._learn()
+            shutil.copy(self._fresh, self.daemon.database)
+            with closing(Store(self.daemon.database)) as store:
+                store.commit(Batch(position=Position(None, begin(journal))))
+        self._point(journal)
+
+    def _learn(self) -> None:
+        """A first start, with nothing to read."""
+        empty = self.daemon.folder / "empty"
+        with Journal(empty):
+            self._point(empty)
+            self.daemon.start(timeout=60)
+            count = "SELECT count(*) FROM jails"
+            wait_until(
+                lambda: query(self.daemon.database, count)[0][0] >= self._wanted, "the past", 60
+            )
+            self.daemon.stop()
+        shutil.copy(self.daemon.database, self._fresh)
+
+    def _point(self, journal: Path) -> None:
+        self._source.unlink(missing_ok=True)
+        self._source.symlink_to(journal)
+
+    def run(self) -> Run:
+        """Start it and let it read everything; it still runs then."""
+        began = time.perf_counter()
+        self.daemon.start(timeout=60)
+        assert self.daemon.process
+        pid = self.daemon.process.pid
+        ready, ready_cpu = time.perf_counter() - began, cpu(pid)
+        with closing(sqlite3.connect(self.daemon.database, timeout=5)) as db:
+            wait_until(lambda: _all_found(db), "our last failures", LONGEST)
+            total, used = time.perf_counter() - began, cpu(pid)
+            rows = db.execute("SELECT jail, address, count(*) FROM failures GROUP BY 1, 2")
+            found = Counter({(jail, address): times for jail, address, times in rows})
+        return Run(total, ready, used - ready_cpu, found)
+
+
+def _all_found(db: sqlite3.Connection) -> bool:
+    # By the primary key: whoever asks a thousand times must not be the one who is slow.
+    one = "SELECT 1 FROM failures WHERE jail = ? AND offender = ?"
+    return all(db.execute(one, (jail, SENTINEL)).fetchone() for jail in THREE)
