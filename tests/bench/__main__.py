@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from tests.bench import report
+from tests.bench.bantime import idle, to_ban
+from tests.bench.bulk import bulk, each
+from tests.bench.memory import flat, ping, start
 from tests.bench.plan import QUICK, Plan
 from tests.bench.race import race, sixty
 from tests.bench.rows import Row
@@ -17,6 +20,13 @@ from tests.support.processes import use_tools
 MEASURES: Mapping[str, Callable[[Plan], Iterable[Row]]] = {
     "verdict": race,
     "jails": sixty,
+    "ban": to_ban,
+    "idle": idle,
+    "bulk": bulk,
+    "memory": each,
+    "start": start,
+    "ping": ping,
+    "flat": flat,
 }
 ROBUST = ("verdict", "jails")
 """What the quick form measures: ratios of things that ran in the same minute."""

@@ -54,10 +54,10 @@ class Peer:
         self._namespace = namespace
         shutil.copytree(STOCK, self.config)
         (self.config / "jail.d/defaults-debian.conf").unlink()
-        (self.config / "jail.local").write_text(
-            jails.replace(
-                "banaction = null", f"action =\nbackend = systemd[journalpath={journal}]"
-            )
+        (self.config / "jail.local").write_text(jails)
+        only_verdicts = "action =" if "banaction = null" in jails else ""
+        (self.config / "jail.d/journal.local").write_text(
+            f"[DEFAULT]\nbackend = systemd[journalpath={journal}]\n{only_verdicts}\n"
         )
         (self.config / "fail2ban.local").write_text(
             f"[DEFAULT]\ndbfile = {folder}/fail2ban.sqlite3\n"
@@ -65,17 +65,9 @@ class Peer:
 
     @contextmanager
     def running(self) -> Iterator["subprocess.Popen[bytes]"]:
-        folder = self._folder
-        command = [
-            "env",
-            f"PYTHONPATH={PACKAGE}/usr/lib/python3/dist-packages",
-            "/usr/bin/python3",
-            f"{PACKAGE}/usr/bin/fail2ban-server",
-            *("-c", self.config, "-s", folder / "fail2ban.sock", "-p", folder / "fail2ban.pid"),
-            *("--logtarget", self.log, "-x", "-f", "start"),
-        ]
+        command = self._command("server", "--logtarget", str(self.log), "-x", "-f", "start")
         process = subprocess.Popen(
-            mortal(self._namespace.command([str(word) for word in command])),
+            mortal(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -84,6 +76,21 @@ class Peer:
             yield process
         finally:
             end(process, 30)
+
+    def client(self, *words: str) -> None:
+        subprocess.run(self._command("client", *words), check=True, stdout=subprocess.DEVNULL)
+
+    def _command(self, program: str, *words: str) -> list[str]:
+        folder = self._folder
+        command = [
+            "env",
+            f"PYTHONPATH={PACKAGE}/usr/lib/python3/dist-packages",
+            "/usr/bin/python3",
+            f"{PACKAGE}/usr/bin/fail2ban-{program}",
+            *("-c", self.config, "-s", folder / "fail2ban.sock", "-p", folder / "fail2ban.pid"),
+            *words,
+        ]
+        return self._namespace.command([str(word) for word in command])
 
 
 class Tail:
@@ -122,21 +129,31 @@ class Ours(AbstractContextManager["Ours"]):
 
     def __init__(self, folder: Path, namespace: Namespace, jails: str, etc: Path = STOCK) -> None:
         self._source = folder / "journal"
-        self.daemon = Daemon(folder, self._source, namespace, jails=jails, etc=etc)
-        self._fresh = folder / "fresh.sqlite3"
+        self._state = folder / "state"
+        self._fresh = folder / "fresh"
+        database = {"dbfile": str(self._state / "f2b.sqlite3")}
+        self.daemon = Daemon(
+            folder, self._source, namespace, jails=jails, etc=etc, settings=database
+        )
         self._wanted = jails.count("enabled = true")
+
+    @property
+    def pid(self) -> int:
+        assert self.daemon.process
+        return self.daemon.process.pid
 
     def __exit__(self, *error: object) -> None:
         self.daemon.close()
 
     def attach(self, journal: Path, *, past: bool = False) -> None:
         """Put it before a journal. Without `past` its jails are known, so that all of it is live."""
-        for old in self.daemon.folder.glob("f2b.sqlite3*"):
-            old.unlink()
-        if not past:
-            if not self._fresh.exists():
-                self._learn()
-            shutil.copy(self._fresh, self.daemon.database)
+        if not past and not self._fresh.exists():
+            self._learn()
+        shutil.rmtree(self._state, ignore_errors=True)
+        if past:
+            self._state.mkdir()
+        else:
+            shutil.copytree(self._fresh, self._state)
             with closing(Store(self.daemon.database)) as store:
                 store.commit(Batch(position=Position(None, begin(journal))))
         self._point(journal)
@@ -144,6 +161,8 @@ class Ours(AbstractContextManager["Ours"]):
     def _learn(self) -> None:
         """A first start, with nothing to read."""
         empty = self.daemon.folder / "empty"
+        shutil.rmtree(self._state, ignore_errors=True)
+        self._state.mkdir()
         with Journal(empty):
             self._point(empty)
             self.daemon.start(timeout=60)
@@ -152,7 +171,7 @@ class Ours(AbstractContextManager["Ours"]):
                 lambda: query(self.daemon.database, count)[0][0] >= self._wanted, "the past", 60
             )
             self.daemon.stop()
-        shutil.copy(self.daemon.database, self._fresh)
+        shutil.copytree(self._state, self._fresh)
 
     def _point(self, journal: Path) -> None:
         self._source.unlink(missing_ok=True)
@@ -162,12 +181,10 @@ class Ours(AbstractContextManager["Ours"]):
         """Start it and let it read everything; it still runs then."""
         began = time.perf_counter()
         self.daemon.start(timeout=60)
-        assert self.daemon.process
-        pid = self.daemon.process.pid
-        ready, ready_cpu = time.perf_counter() - began, cpu(pid)
+        ready, ready_cpu = time.perf_counter() - began, cpu(self.pid)
         with closing(sqlite3.connect(self.daemon.database, timeout=5)) as db:
             wait_until(lambda: _all_found(db), "our last failures", LONGEST)
-            total, used = time.perf_counter() - began, cpu(pid)
+            total, used = time.perf_counter() - began, cpu(self.pid)
             rows = db.execute("SELECT jail, address, count(*) FROM failures GROUP BY 1, 2")
             found = Counter({(jail, address): times for jail, address, times in rows})
         return Run(total, ready, used - ready_cpu, found)

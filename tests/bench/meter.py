@@ -1,5 +1,6 @@
 """What work costs: seconds, and seconds of CPU time, which others on a busy machine disturb less."""
 
+import re
 import resource
 import time
 from collections.abc import Callable
@@ -32,3 +33,24 @@ def cpu(pid: int) -> float:
         with suppress(OSError):
             total += int(stat.read_text().split()[0])
     return total / 1e9
+
+
+def switches(pid: int) -> int:
+    """How often the threads of a process have gone to sleep so far."""
+    total = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        found = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status.read_text(), re.MULTILINE)
+        assert found
+        total += int(found[1])
+    return total
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory without the journal's files, which are the page cache's."""
+    total, counted = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if line.startswith("Rss:") and counted:
+            total += int(line.split()[1]) * 1024
+        elif not line[0].isupper():  # a mapping: from-to, rights, place, file
+            counted = not line.endswith(".journal")
+    return total

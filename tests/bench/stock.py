@@ -21,11 +21,11 @@ Others = Mapping[str, str]
 """Names of jails, each with the settings that it needs."""
 
 
-def jail_local(others: Others | None = None) -> str:
+def jail_local(others: Others | None = None, banaction: str = "null") -> str:
     """The three jails that find something, and others."""
     lines = [
         "[DEFAULT]",
-        "banaction = null",
+        f"banaction = {banaction}",
         "usedns = no",
         "findtime = 1w",
         "bantime = 1h",

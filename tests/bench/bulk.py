@@ -1,0 +1,115 @@
+"""A hundred thousand bans: restored at a start, listed, added to by hand, and left standing at a stop."""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from f2b.addresses import Offender, parse
+from f2b.model import Ban, Banned, Failure, Found, Source
+from f2b.store import Batch, Store
+from tests.bench.meter import cost, resident
+from tests.bench.plan import Plan
+from tests.bench.rows import Row, at_most
+from tests.e2e.scenes import THREE
+from tests.support.daemon import Daemon
+from tests.support.export import Journal
+from tests.support.netns import Namespace
+
+BY_HAND = 1000
+TABLE, SET = ["inet", "f2b-table"], "addr-set-custom"
+
+
+def bulk(plan: Plan) -> Iterable[Row]:
+    count = plan.elements
+    start, status, hand, stop, floor = ([], [], [], [], [])
+    with (
+        Namespace() as server,
+        Namespace() as other,
+        TemporaryDirectory() as room,
+        Journal(Path(room, "journal")) as feed,
+        closing(Daemon(Path(room, "f2b"), feed.folder, server, jails=THREE)) as daemon,
+    ):
+        fill(daemon, bans=count)
+        text = ruleset(offenders(count))
+        for number in range(plan.rounds):
+            start.append(cost(lambda: daemon.start(timeout=60)).wall)
+            standing = listed(server)
+            assert standing == count + number * BY_HAND, f"{standing} bans in the kernel"
+            status.append(cost(lambda: daemon.cli("status")).wall)
+            some = [f"198.{18 + number}.{n >> 8}.{n & 255}" for n in range(BY_HAND)]
+            hand.append(cost(lambda: daemon.cli("ban", "custom", *some)).wall)  # noqa: B023
+            stop.append(cost(daemon.stop).wall)
+            server.run(["nft", "flush", "ruleset"])
+            floor.append(cost(lambda: other.run(["nft", "-f", "-"], stdin=text)).wall)
+            other.run(["nft", "flush", "ruleset"])
+            time.sleep(0.5)  # the kernel frees the elements later, and makes others wait meanwhile
+    yield Row(
+        what=f"start with {count:,} bans, exec to READY; floor: nft -f", ours=start, floor=floor,
+        must=at_most(1),
+    )  # fmt: skip
+    yield Row(what=f"{BY_HAND:,} bans by hand, one command", ours=hand, must=at_most(0.2))
+    yield Row(what=f"f2b status, {count:,} bans", ours=status, must=at_most(0.3))
+    yield Row(what=f"stop with {count:,} bans", ours=stop, must=at_most(0.1))
+
+
+def each(plan: Plan) -> Iterable[Row]:
+    """What one more ban, and one more offender who is not banned yet, add to the memory."""
+    idle, full, busy = [], [], []
+    for _ in range(plan.rounds):
+        idle.append(_size())
+        full.append(_size(bans=plan.elements))
+        busy.append(_size(tracked=plan.elements))
+    for what, found in (("ban", full), ("tracked offender", busy)):
+        more = [
+            (size - least) / plan.elements / 1000 for size, least in zip(found, idle, strict=True)
+        ]
+        yield Row(what=f"memory for each further {what}", unit="kB", ours=more, must=at_most(0.6))
+
+
+def _size(bans: int = 0, tracked: int = 0) -> int:
+    with (
+        Namespace() as server,
+        TemporaryDirectory() as room,
+        Journal(Path(room, "journal")) as feed,
+        closing(Daemon(Path(room, "f2b"), feed.folder, server, jails=THREE)) as daemon,
+    ):
+        fill(daemon, bans, tracked)
+        daemon.start(timeout=60)
+        time.sleep(1)
+        assert daemon.process
+        return resident(daemon.process.pid)
+
+
+def offenders(count: int) -> list[Offender]:
+    return [parse(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(count)]
+
+
+def fill(daemon: Daemon, bans: int = 0, tracked: int = 0) -> None:
+    """Give it a memory: bans by hand, and offenders who have failed once."""
+    daemon.start()
+    daemon.stop()
+    now = time.time()
+    made = [
+        Banned(Ban("custom", offender, now, now + 86_400, 1, Source.HAND))
+        for offender in offenders(bans)
+    ]
+    seen = [
+        Found("sshd", offender, Failure(offender, now - 60, f"s=0;i={number:x};b=0"), counts=True)
+        for number, offender in enumerate(offenders(tracked))
+    ]
+    with closing(Store(daemon.database)) as store:
+        store.commit(Batch((*made, *seen)))
+
+
+def listed(server: Namespace) -> int:
+    return server.run(["nft", "list", "set", *TABLE, SET], check=False).count("expires")
+
+
+def ruleset(some: Sequence[Offender]) -> str:
+    elements = ", ".join(f"{offender} timeout 600s" for offender in some)
+    return f"""
+        add table inet floor
+        add set inet floor s {{ type ipv4_addr; flags timeout; counter; }}
+        add element inet floor s {{ {elements} }}"""
