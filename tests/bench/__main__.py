@@ -11,6 +11,7 @@ from dataclasses import replace
 from tests.bench import report
 from tests.bench.bantime import idle, to_ban
 from tests.bench.bulk import bulk, each
+from tests.bench.growth import growth
 from tests.bench.memory import flat, ping, start
 from tests.bench.plan import QUICK, Plan
 from tests.bench.race import race, sixty
@@ -27,6 +28,7 @@ MEASURES: Mapping[str, Callable[[Plan], Iterable[Row]]] = {
     "start": start,
     "ping": ping,
     "flat": flat,
+    "growth": growth,
 }
 ROBUST = ("verdict", "jails")
 """What the quick form measures: ratios of things that ran in the same minute."""

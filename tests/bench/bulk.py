@@ -87,10 +87,15 @@ def offenders(count: int) -> list[Offender]:
 
 
 def fill(daemon: Daemon, bans: int = 0, tracked: int = 0) -> None:
-    """Give it a memory: bans by hand, and offenders who have failed once."""
+    """Let it begin with these."""
     daemon.start()
     daemon.stop()
-    now = time.time()
+    with closing(Store(daemon.database)) as store:
+        store.commit(decisions(bans, tracked, time.time()))
+
+
+def decisions(bans: int, tracked: int, now: float) -> Batch:
+    """So many bans by hand in jail custom, and in jail sshd so many offenders who have failed once."""
     made = [
         Banned(Ban("custom", offender, now, now + 86_400, 1, Source.HAND))
         for offender in offenders(bans)
@@ -99,8 +104,7 @@ def fill(daemon: Daemon, bans: int = 0, tracked: int = 0) -> None:
         Found("sshd", offender, Failure(offender, now - 60, f"s=0;i={number:x};b=0"), counts=True)
         for number, offender in enumerate(offenders(tracked))
     ]
-    with closing(Store(daemon.database)) as store:
-        store.commit(Batch((*made, *seen)))
+    return Batch((*made, *seen))
 
 
 def listed(server: Namespace) -> int:

@@ -138,6 +138,11 @@ class Ours(AbstractContextManager["Ours"]):
         self._wanted = jails.count("enabled = true")
 
     @property
+    def memory(self) -> Path:
+        """The database that each run begins with a copy of."""
+        return self._fresh / self.daemon.database.name
+
+    @property
     def pid(self) -> int:
         assert self.daemon.process
         return self.daemon.process.pid
@@ -148,7 +153,7 @@ class Ours(AbstractContextManager["Ours"]):
     def attach(self, journal: Path, *, past: bool = False) -> None:
         """Put it before a journal. Without `past` its jails are known, so that all of it is live."""
         if not past and not self._fresh.exists():
-            self._learn()
+            self.learn()
         shutil.rmtree(self._state, ignore_errors=True)
         if past:
             self._state.mkdir()
@@ -158,8 +163,8 @@ class Ours(AbstractContextManager["Ours"]):
                 store.commit(Batch(position=Position(None, begin(journal))))
         self._point(journal)
 
-    def _learn(self) -> None:
-        """A first start, with nothing to read."""
+    def learn(self) -> None:
+        """A first start, with nothing to read: what is known then is what each later run begins with."""
         empty = self.daemon.folder / "empty"
         shutil.rmtree(self._state, ignore_errors=True)
         self._state.mkdir()
@@ -188,6 +193,13 @@ class Ours(AbstractContextManager["Ours"]):
             rows = db.execute("SELECT jail, address, count(*) FROM failures GROUP BY 1, 2")
             found = Counter({(jail, address): times for jail, address, times in rows})
         return Run(total, ready, used - ready_cpu, found)
+
+
+def once(ours: Ours, folder: Path, *, past: bool = False) -> Run:
+    ours.attach(folder, past=past)
+    run = ours.run()
+    ours.daemon.stop()
+    return run
 
 
 def _all_found(db: sqlite3.Connection) -> bool:

@@ -19,6 +19,7 @@ class Plan:
     rounds: int = 5
     entries: int = 1_000_000
     many_entries: int = 500_000
+    growth_entries: int = 100_000
     elements: int = 100_000
 
     def time(self, timed: Timed) -> float:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from systemd import journal as library
 
-from tests.bench.daemons import Found, Ours, Run, peer_run
+from tests.bench.daemons import Found, Ours, Run, once, peer_run
 from tests.bench.journals import journal, size
 from tests.bench.meter import Cost, cost
 from tests.bench.plan import Plan
@@ -89,13 +89,6 @@ def sixty(plan: Plan) -> Iterable[Row]:
         floor=[run.cpu if plan.quick else run.reading for run in few],
         judge=Judge.COST, must=at_most(2), aim=at_most(1.5),
     )  # fmt: skip
-
-
-def once(ours: Ours, folder: Path, *, past: bool = False) -> Run:
-    ours.attach(folder, past=past)
-    run = ours.run()
-    ours.daemon.stop()
-    return run
 
 
 def print_all(folder: Path) -> Cost:

@@ -17,11 +17,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.plot import svg
 from tests.bench.rows import Row
 from tests.bench.stock import PACKAGE
 from tests.support.processes import CHECKOUT
 
 RECORD = Path(__file__).with_name("bench.json")
+PLOTS = CHECKOUT / "doc"
 LOST = 2 / 3
 """A ratio may fall to this part of its record, for the machine's noise."""
 
@@ -59,6 +61,12 @@ def record(results: Results, form: str) -> None:
     rows = {name: [_plain(row) for row in rows] for name, rows in results.items()}
     kept |= {"machine": machine(), "versions": versions(), form: kept.get(form, {}) | rows}
     RECORD.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    said = kept["machine"]
+    for series in (row.series for found in results.values() for row in found if row.series):
+        subtitle = f"first point = 1 · {said['date']} · {said['cpu']}, {said['cores']} cores"
+        PLOTS.mkdir(exist_ok=True)
+        name = series.axis.rpartition(" ")[2]
+        (PLOTS / f"growth-{name}.svg").write_text(svg(series, subtitle))
 
 
 def _plain(row: Row) -> dict[str, Any]:

@@ -46,6 +46,13 @@ def at_most(value: float) -> Bound:
     return Bound(value)
 
 
+class Series(NamedTuple):
+    """What grows along an axis, to be drawn."""
+
+    axis: str
+    points: tuple[tuple[float, float], ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """All single values; the medians count. `note` says what is lacking, or why there is nothing."""
@@ -59,6 +66,7 @@ class Row:
     must: Bound | None = None
     aim: Bound | None = None
     note: str = ""
+    series: Series | None = None
 
     @property
     def judged(self) -> float | None:

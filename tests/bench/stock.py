@@ -26,6 +26,7 @@ def jail_local(others: Others | None = None, banaction: str = "null") -> str:
     lines = [
         "[DEFAULT]",
         f"banaction = {banaction}",
+        f"banaction_allports = {banaction}",
         "usedns = no",
         "findtime = 1w",
         "bantime = 1h",
