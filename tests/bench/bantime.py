@@ -16,7 +16,7 @@ from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
 from tests.bench import attacker
-from tests.bench.daemons import Peer
+from tests.bench.daemons import Peer, Tail
 from tests.bench.meter import switches
 from tests.bench.plan import Plan
 from tests.bench.rows import Row, at_most
@@ -123,9 +123,8 @@ def _peer() -> list[float]:
         jails = JAILS.format(banaction="nftables-multiport")
         peer = Peer(Path(room, "fail2ban"), journald.journal, namespace, jails)
         with peer.running():
-            wait_until(
-                lambda: peer.log.exists() and "' started" in peer.log.read_text(), "fail2ban"
-            )
+            tail = Tail(peer.log, "' started")
+            wait_until(lambda: tail.has("' started", 1), "fail2ban")
             time.sleep(1)
             return attacked(journald, namespace, PEERS_BANS)
 

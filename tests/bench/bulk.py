@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from f2b.addresses import Offender, parse
+from f2b.addresses import Family, Offender, parse
 from f2b.model import Ban, Banned, Failure, Found, Source
 from f2b.store import Batch, Store
 from tests.bench.meter import cost, resident
@@ -43,8 +43,7 @@ def bulk(plan: Plan) -> Iterable[Row]:
             stop.append(cost(daemon.stop).wall)
             server.run(["nft", "flush", "ruleset"])
             floor.append(cost(lambda: other.run(["nft", "-f", "-"], stdin=text)).wall)
-            other.run(["nft", "flush", "ruleset"])
-            time.sleep(0.5)  # the kernel frees the elements later, and makes others wait meanwhile
+            flush(other)
     yield Row(
         what=f"start with {count:,} bans, exec to READY; floor: nft -f", ours=start, floor=floor,
         must=at_most(1),
@@ -111,9 +110,15 @@ def listed(server: Namespace) -> int:
     return server.run(["nft", "list", "set", *TABLE, SET], check=False).count("expires")
 
 
+def flush(namespace: Namespace) -> None:
+    namespace.run(["nft", "flush", "ruleset"])
+    time.sleep(0.5)  # the kernel frees the elements later, and makes others wait meanwhile
+
+
 def ruleset(some: Sequence[Offender]) -> str:
+    kind = "ipv4_addr" if some[0].family is Family.INET else "ipv6_addr"
     elements = ", ".join(f"{offender} timeout 600s" for offender in some)
     return f"""
         add table inet floor
-        add set inet floor s {{ type ipv4_addr; flags timeout; counter; }}
+        add set inet floor s {{ type {kind}; flags timeout; counter; }}
         add element inet floor s {{ {elements} }}"""

@@ -94,18 +94,21 @@ class Peer:
 
 
 class Tail:
-    """How often words have come in a growing log. All of it is read, and each part of it once."""
+    """How often words have come in a growing log; each part of it is read once."""
 
     def __init__(self, path: Path, *words: str) -> None:
-        path.touch()
-        self._file = path.open()
+        self._path = path
+        self._at = 0
         self._seen = Counter(dict.fromkeys(words, 0))
-        self._rest = ""
 
     def has(self, word: str, times: int) -> bool:
-        lines, _, self._rest = (self._rest + self._file.read()).rpartition("\n")
-        for each in self._seen:
-            self._seen[each] += lines.count(each)
+        if self._path.exists():
+            with self._path.open("rb") as log:
+                log.seek(self._at)
+                lines, end, _ = log.read().rpartition(b"\n")
+            self._at += len(lines + end)
+            for each in self._seen:
+                self._seen[each] += lines.count(each.encode())
         return self._seen[word] >= times
 
 

@@ -88,10 +88,13 @@ USERS = ("admin", "oracle", "test", "postgres", "pi", "ubuntu", "git", "deploy",
 class Writer:
     """`for text in Writer(boot).entries(1000, end): …`. `others` are units that log noise alone."""
 
-    def __init__(self, boot: str, others: Sequence[str] = (), seed: int = 2) -> None:
+    def __init__(
+        self, boot: str, others: Sequence[str] = (), *, share: float = SHARE, seed: int = 2
+    ) -> None:
         self._dice = random.Random(seed)
         self._templates: dict[Program, str] = {}
         self._boot = boot
+        self._share = share
         self._others = [
             Program(f"{name}.service", name, name, f"/usr/sbin/{name}") for name in others
         ]
@@ -100,7 +103,7 @@ class Writer:
     def entries(self, count: int, end: float) -> Iterator[bytes]:
         step = SPAN / count * 1e6
         begin = (end - SPAN) * 1e6
-        for number, (pid, program, message) in enumerate(self._lines(count)):
+        for number, (pid, program, message) in enumerate(self.lines(count)):
             time = int(begin + number * step)
             template = self._templates.get(program)
             if template is None:
@@ -116,7 +119,7 @@ class Writer:
                 }
             ).encode()
 
-    def _lines(self, count: int) -> Iterator[tuple[int, Program, str]]:
+    def lines(self, count: int) -> Iterator[tuple[int, Program, str]]:
         """Overlapping sessions, attacks among them as often as the share of failures wants it."""
         last = list(sentinels())
         opened: list[tuple[int, Iterator[tuple[Program, str]]]] = []
@@ -125,7 +128,7 @@ class Writer:
             while True:
                 while len(opened) < OVERLAP:
                     session: Session
-                    if failures < SHARE * (number + OVERLAP):
+                    if failures < self._share * (number + OVERLAP):
                         session, more = self._attack()
                         failures += more
                     else:

@@ -28,11 +28,7 @@ def _used() -> float:
 
 def cpu(pid: int) -> float:
     """Seconds of CPU time of a process's threads. What /proc/PID/stat says counts in ticks of ten milliseconds."""
-    total = 0
-    for stat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with suppress(OSError):
-            total += int(stat.read_text().split()[0])
-    return total / 1e9
+    return _schedstat(pid, 0)
 
 
 def switches(pid: int) -> int:
@@ -54,3 +50,16 @@ def resident(pid: int) -> int:
         elif not line[0].isupper():  # a mapping: from-to, rights, place, file
             counted = not line.endswith(".journal")
     return total
+
+
+def waited(pid: int | str = "self") -> float:
+    """Seconds that the threads of a process have waited for a processor."""
+    return _schedstat(pid, 1)
+
+
+def _schedstat(pid: int | str, place: int) -> float:
+    total = 0
+    for stat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):
+            total += int(stat.read_text().split()[place])
+    return total / 1e9

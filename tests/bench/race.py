@@ -10,12 +10,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from systemd import journal as library
-
 from tests.bench.daemons import Found, Ours, Run, once, peer_run
 from tests.bench.journals import journal, size
 from tests.bench.meter import Cost, cost
 from tests.bench.plan import Plan
+from tests.bench.reader import bare_loop
 from tests.bench.rows import Goal, Judge, Row, at_least, at_most
 from tests.bench.stock import jail_local, others, units
 from tests.support.netns import Namespace
@@ -94,16 +93,6 @@ def sixty(plan: Plan) -> Iterable[Row]:
 def print_all(folder: Path) -> Cost:
     command = ["journalctl", f"--directory={folder}", "--output=cat", "--quiet", "--no-pager"]
     return cost(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
-
-
-def bare_loop(folder: Path) -> Cost:
-    def work() -> None:
-        reader = library.Reader(path=str(folder))
-        while reader._next():
-            reader._get("MESSAGE")
-        reader.close()
-
-    return cost(work)
 
 
 def unlike(ours: Found, peer: Found) -> str:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.plot import svg
-from tests.bench.rows import Row
+from tests.bench.rows import Judge, Row
 from tests.bench.stock import PACKAGE
 from tests.support.processes import CHECKOUT
 
@@ -42,7 +42,7 @@ def show(results: Results) -> None:
             table.add_row(
                 f"  {row.what}" + (f" ({row.note})" if row.note else ""),
                 *(_figure(values, row.unit) for values in (row.ours, row.peer, row.floor)),
-                "" if judged is None or row.judge == "value" else f"{judged:.2f} {row.judge}",
+                "" if judged is None or row.judge is Judge.VALUE else f"{judged:.2f} {row.judge}",
                 str(row.must or ""),
                 str(row.aim or ""),
                 {True: "yes", False: "NO", None: ""}[row.met],
@@ -86,19 +86,20 @@ def _short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def losses(results: Results) -> list[str]:
-    """The ratios that are worse than their record by more than noise."""
+def losses(results: Results) -> dict[str, list[str]]:
+    """The ratios that are worse than their record by more than noise, by measure."""
     recorded = json.loads(RECORD.read_text()).get("quick", {}) if RECORD.exists() else {}
-    found = []
+    found: dict[str, list[str]] = {}
     for measure, rows in results.items():
         before = {row["what"]: row.get("judged") for row in recorded.get(measure, ())}
         for row in rows:
             then, now = before.get(row.what), row.judged
-            if then is None or now is None:
+            if then is None or now is None or row.judge is Judge.VALUE:
                 continue
             kept = now / then if row.more_is_better else then / now
             if kept < LOST:
-                found.append(f"{row.what}: {now:.2f} {row.judge}, and {then:.2f} in the record")
+                text = f"{row.what}: {now:.2f} {row.judge}, and {then:.2f} in the record"
+                found.setdefault(measure, []).append(text)
     return found
 
 

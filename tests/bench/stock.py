@@ -38,13 +38,14 @@ def jail_local(others: Others | None = None, banaction: str = "null") -> str:
     return "\n".join([*lines, ""])
 
 
-def others(count: int) -> Others:
+def others(count: int, *, twice: bool = True) -> Others:
     """So many: those that have a journalmatch, those that are given one, and then some a second time."""
     stock = _stock()
     known = dict.fromkeys((name for name, match in stock.items() if match), "")
     given = {name: _given(name) for name, match in stock.items() if not match}
     again = {f"{name}-2": f"filter = {name}\n{_given(f'{name}-2')}" for name in given}
-    return dict([*known.items(), *given.items(), *again.items()][:count])
+    jails = {**known, **given, **(again if twice else {})}
+    return dict([*jails.items()][:count])
 
 
 def units(names: Iterable[str]) -> list[str]:
