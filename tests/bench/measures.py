@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from tests.bench import report
 from tests.bench.bantime import idle, to_ban
-from tests.bench.bulk import bulk, each
+from tests.bench.bulk import bulk, each, thousand
 from tests.bench.growth import growth
 from tests.bench.hostile import floods
 from tests.bench.iptables import legacy
@@ -25,6 +25,7 @@ MEASURES: Mapping[str, Callable[[Plan], Iterable[Row]]] = {
     "ban": to_ban,
     "idle": idle,
     "bulk": bulk,
+    "thousand": thousand,
     "start": start,
     "ping": ping,
     "memory": each,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -38,21 +39,42 @@ def show(results: Results) -> None:
         table.add_section()
         table.add_row(measure.upper())
         for row in rows:
-            judged = row.judged
             table.add_row(
                 f"  {row.what}" + (f" ({row.note})" if row.note else ""),
                 *(_figure(values, row.unit) for values in (row.ours, row.peer, row.floor)),
-                "" if judged is None or row.judge is Judge.VALUE else f"{judged:.2f} {row.judge}",
+                _ratio(row),
                 str(row.must or ""),
                 str(row.aim or ""),
                 {True: "yes", False: "NO", None: ""}[row.met],
             )
     # Where nobody looks, as in a CI log, lines are as long as they must be.
-    Console(width=None if sys.stdout.isatty() else 180).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    console.print(table)
+    if missed := unmet(results):
+        console.print(f"{len(missed)} lines are not met.")
+
+
+def unmet(results: Results) -> list[str]:
+    return [row.what for rows in results.values() for row in rows if row.met is False]
 
 
 def _figure(values: Sequence[float], unit: str) -> str:
-    return f"{median(values):,.3g} {unit}" if values else ""
+    if not values:
+        return ""
+    value = median(values)
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
+def _ratio(row: Row) -> str:
+    """What is judged; or where our own figure is judged, how it compares."""
+    if row.judge is Judge.VALUE:
+        row = replace(row, judge=Judge.GAIN if row.peer else Judge.COST)
+    if row.judged is None:
+        return ""
+    figure = (
+        f"{row.judged:.1f}" if row.more_is_better and row.judged >= 10 else f"{row.judged:.2f}"
+    )
+    return f"{figure} {row.judge}"
 
 
 def record(results: Results, form: str) -> None:
