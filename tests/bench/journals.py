@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +24,7 @@ def journal(count: int, others: Sequence[str] = ()) -> Path:
     folder = CACHE / f"bench-{version}-{count}"
     _sweep()
     if not folder.exists():
-        making = folder.with_suffix(".making")
-        shutil.rmtree(making, ignore_errors=True)
+        making = Path(tempfile.mkdtemp(prefix="bench-", dir=CACHE))
         with Journal(making) as feed:
             for entry in Writer(feed.boot, others).entries(count, time.time()):
                 feed.put(entry)
