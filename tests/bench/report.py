@@ -132,7 +132,7 @@ def machine() -> dict[str, str]:
     return {
         "cpu": cpu[1] if cpu else platform.machine(),
         "cores": str(os.cpu_count()),
-        "system": f"{system}, Linux {platform.release()}",
+        "system": f"{system}, Linux {platform.release().partition('-')[0]}",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
 
