@@ -44,4 +44,5 @@ def svg(series: Series, subtitle: str) -> str:
             yield f'<circle class="point" cx="{x}" cy="{y}" r="3"><title>{point[1]:.2f}</title></circle>'
 
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}">'
-    return "\n".join([head, f"<style>{STYLE}</style>", *body(), "</svg>", ""])
+    paper = '<rect width="100%" height="100%" fill="#fff"/>'
+    return "\n".join([head, paper, f"<style>{STYLE}</style>", *body(), "</svg>", ""])

@@ -43,12 +43,13 @@ def race(plan: Plan) -> Iterable[Row]:
                 past.append(once(ours, folder, past=True))
             printed.append(plan.time(print_all(folder)))
             bare.append(plan.time(bare_loop(folder)))
+    yield _unlike(stock[0].found, peer[0].found)
     theirs, mine = ([plan.time(run) for run in runs] for runs in (peer, own))
     name = f"{size(folder):,} entries"
     goal = Goal(judge=Judge.GAIN, must=at_least(12), aim=at_least(20))
     yield Row(
         what=f"{name}, fail2ban's filters", ours=[plan.time(run) for run in stock], peer=theirs,
-        note=unlike(stock[0].found, peer[0].found), **goal,
+        **goal,
     )  # fmt: skip
     yield Row(what=f"{name}, our filters", ours=mine, peer=theirs, **goal)
     yield Row(
@@ -95,12 +96,12 @@ def print_all(folder: Path) -> Cost:
     return cost(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
 
 
-def unlike(ours: Found, peer: Found) -> str:
-    """What only one of them has found."""
+def _unlike(ours: Found, peer: Found) -> Row:
+    """Whoever finds less has less to do."""
     only = {"f2b": ours - peer, "fail2ban": peer - ours}
-    said = [
-        f"{found.total()} failures by {who} alone, as {next(iter(found))}"
-        for who, found in only.items()
-        if found
-    ]
-    return "; ".join(said) or f"both found the same {ours.total():,} failures"
+    said = [f"{next(iter(found))} by {who}" for who, found in only.items() if found]
+    return Row(
+        what=f"of {peer.total():,} failures, found by one alone", unit="",
+        ours=[only["f2b"].total() + only["fail2ban"].total()], must=at_most(0),
+        note=", ".join(said),
+    )  # fmt: skip

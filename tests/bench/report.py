@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.plot import svg
-from tests.bench.rows import Judge, Row
+from tests.bench.rows import Judge, Row, at_most
 from tests.bench.stock import PACKAGE
 from tests.support.processes import CHECKOUT
 
@@ -114,15 +114,21 @@ def losses(results: Results) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for measure, rows in results.items():
         before = {row["what"]: row.get("judged") for row in recorded.get(measure, ())}
-        for row in rows:
-            then, now = before.get(row.what), row.judged
-            if then is None or now is None or row.judge is Judge.VALUE:
-                continue
-            kept = now / then if row.more_is_better else then / now
-            if kept < LOST:
-                text = f"{row.what}: {now:.2f} {row.judge}, and {then:.2f} in the record"
-                found.setdefault(measure, []).append(text)
+        if lost := [text for row in rows if (text := _loss(row, before.get(row.what)))]:
+            found[measure] = lost
     return found
+
+
+def _loss(row: Row, then: float | None) -> str:
+    now = row.judged
+    if row.must == at_most(0) and not row.met:
+        return f"{row.what}: {now:g} {row.note}"
+    if then is None or now is None or row.judge is Judge.VALUE:
+        return ""
+    kept = now / then if row.more_is_better else then / now
+    return (
+        f"{row.what}: {now:.2f} {row.judge}, and {then:.2f} in the record" if kept < LOST else ""
+    )
 
 
 def machine() -> dict[str, str]:
@@ -148,10 +154,14 @@ def versions() -> dict[str, str]:
     found["nftables"] = _first(["nft", "--version"]).split()[1]
     eggs = PACKAGE.glob("usr/lib/python3/dist-packages/fail2ban-*.egg-info")
     found["fail2ban"] = "".join(egg.stem.partition("-")[2] for egg in eggs)
-    found["f2b"] = _first(["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty"])
+    git = ["git", "-C", str(CHECKOUT)]
+    changed = _first([*git, "status", "--porcelain", "f2b", "etc"], "")
+    found["f2b"] = _first([*git, "rev-parse", "--short", "HEAD"]) + (
+        " and more" if changed else ""
+    )
     return found
 
 
-def _first(command: Sequence[str]) -> str:
+def _first(command: Sequence[str], otherwise: str = "unknown unknown") -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.partition("\n")[0] or "unknown unknown"
+    return done.stdout.partition("\n")[0] or otherwise
