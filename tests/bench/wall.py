@@ -174,8 +174,7 @@ async def _together(
     stalls["comparison"] = await heart.longest()
     for task in tasks:
         task.cancel()
-    with suppress(asyncio.CancelledError):
-        await asyncio.gather(*tasks)
+    await asyncio.gather(*tasks, return_exceptions=True)
     return stalls
 
 
