@@ -34,21 +34,22 @@ demo: .cache/packages.done .venv/run.done  ## watch f2b ban a real attacker, in 
 	@demo/run
 
 test: root setup  ## the whole test-suite (root)
-	@$(PYTEST) --ignore=tests/bench
+	@$(PYTEST)
 
 check: setup  ## linters, types, import contracts, and the tests that need no root
-	@$(PYTEST) --ignore=tests/bench -m "not root"
+	@$(PYTEST) -m "not root"
 
 check-kernel: root setup  ## the tests that need the kernel: network namespaces, the real daemon (root)
-	@$(PYTEST) --ignore=tests/bench -m root
+	@$(PYTEST) -m root
 
 check-kernels: root setup  ## the firewall in kernels that do not run here, in qemu; prints README's table (root, an hour)
 	@[ -x /usr/bin/qemu-system-x86_64 ] && [ -x /usr/sbin/depmod ] ||
 	    apt-get -qq install --no-install-recommends qemu-system-x86 kmod
 	.venv/bin/python -m tests.kernels.check
 
-bench: root setup  ## measure: each bench prints its numbers and has a floor (root)
-	@$(PYTEST) -s tests/bench/bench_*.py
+bench: root setup  ## measure f2b, fail2ban and the floors: a table, and tests/bench/bench.json (root, half an hour)
+	@.venv/bin/python -m tests.bench --quick --record
+	.venv/bin/python -m tests.bench --record
 
 clean:  ## remove what setup and the tests left in this checkout
 	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist f2b.egg-info

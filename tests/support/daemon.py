@@ -30,6 +30,7 @@ class Daemon:
         jails: str = "",
         settings: Mapping[str, str] | None = None,
         module: str = "f2b",
+        etc: Path = CHECKOUT / "etc",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -40,7 +41,7 @@ class Daemon:
         self.namespace = namespace
         self.process: subprocess.Popen[bytes] | None = None
         shutil.copytree(
-            CHECKOUT / "etc",
+            etc,
             self.config,
             dirs_exist_ok=True,
             ignore=shutil.ignore_patterns("systemd", "container"),

@@ -72,10 +72,13 @@ class Journal:
 
     def add(self, time: float, **fields: Value) -> None:
         """Queue an entry of that time in seconds; its monotonic stamp grows, even if `time` does not."""
+        number = (self.added + 1) * 1000
+        self.put(export_entry(time, {**self.common, **fields}, self.boot, number))
+
+    def put(self, entry: bytes) -> None:
+        """Queue an entry that is export text already, of our boot."""
         self.added += 1
-        self._pending.append(
-            export_entry(time, {**self.common, **fields}, self.boot, self.added * 1000)
-        )
+        self._pending.append(entry)
         if len(self._pending) >= 1000:
             self.flush()
 

@@ -1,0 +1,58 @@
+"""All measures by name, and those of the quick form."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+
+from tests.bench import report
+from tests.bench.bantime import idle, to_ban
+from tests.bench.bulk import bulk, each, thousand
+from tests.bench.growth import growth
+from tests.bench.hostile import floods
+from tests.bench.iptables import legacy
+from tests.bench.matching import matching
+from tests.bench.memory import flat, ping, start
+from tests.bench.mending import mending
+from tests.bench.plan import QUICK, Plan
+from tests.bench.race import race, sixty
+from tests.bench.reader import backlog
+from tests.bench.rows import Row
+from tests.bench.wall import loop, restore
+
+MEASURES: Mapping[str, Callable[[Plan], Iterable[Row]]] = {
+    "verdict": race,
+    "jails": sixty,
+    "matching": matching,
+    "ban": to_ban,
+    "idle": idle,
+    "bulk": bulk,
+    "thousand": thousand,
+    "start": start,
+    "ping": ping,
+    "memory": each,
+    "flat": flat,
+    "growth": growth,
+    # What is not promised to users, and must not get worse.
+    "reader": backlog,
+    "wall": restore,
+    "loop": loop,
+    "iptables": legacy,
+    "mending": mending,
+    "hostile": floods,
+}
+ROBUST = ("verdict", "jails", "matching", "reader", "wall")
+"""What the quick form measures: ratios of things that ran in turns."""
+
+
+def run(names: Iterable[str], plan: Plan) -> report.Results:
+    results = {}
+    for name in names:
+        sys.stderr.write(f"bench: {name} …\n")
+        results[name] = list(MEASURES[name](plan))
+    return results
+
+
+def losses() -> list[str]:
+    """The ratios of the quick form that have fallen, twice in a row: the machine may have been busy once."""
+    lost = report.losses(run(ROBUST, QUICK))
+    again = report.losses(run(lost, QUICK)) if lost else {}
+    return [text for texts in again.values() for text in texts]

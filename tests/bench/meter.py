@@ -1,0 +1,65 @@
+"""What work costs: seconds, and seconds of CPU time, which others on a busy machine disturb less."""
+
+import re
+import resource
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Cost(NamedTuple):
+    wall: float
+    cpu: float
+
+
+def cost(work: Callable[[], object]) -> Cost:
+    """Of this process and of the children that it waited for."""
+    began, used = time.perf_counter(), _used()
+    work()
+    return Cost(time.perf_counter() - began, _used() - used)
+
+
+def _used() -> float:
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def cpu(pid: int) -> float:
+    """Seconds of CPU time of a process's threads. What /proc/PID/stat says counts in ticks of ten milliseconds."""
+    return _schedstat(pid, 0)
+
+
+def switches(pid: int) -> int:
+    """How often the threads of a process have gone to sleep so far."""
+    total = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        found = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status.read_text(), re.MULTILINE)
+        assert found
+        total += int(found[1])
+    return total
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory without the journal's files, which are the page cache's."""
+    total, counted = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if line.startswith("Rss:") and counted:
+            total += int(line.split()[1]) * 1024
+        elif not line[0].isupper():  # a mapping: from-to, rights, place, file
+            counted = not line.endswith(".journal")
+    return total
+
+
+def waited(pid: int | str = "self") -> float:
+    """Seconds that the threads of a process have waited for a processor."""
+    return _schedstat(pid, 1)
+
+
+def _schedstat(pid: int | str, place: int) -> float:
+    total = 0
+    for stat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):
+            total += int(stat.read_text().split()[place])
+    return total / 1e9
