@@ -1,39 +1,34 @@
 """Matching alone: noise against the filters of all stock jails at once, and against those of three."""
 
-import importlib
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from f2b.config.load import load
 from f2b.decide.assemble import assemble
 from f2b.decide.jail import Jail
+from f2b.detect import automaton
+from f2b.detect.sieve import Sieve
+from f2b.journal.backlog import Field
 from f2b.model import Entry
 from tests.bench.entries import Program, Writer
 from tests.bench.meter import cost
 from tests.bench.plan import Plan
 from tests.bench.rows import Judge, Row, at_least, at_most
 from tests.bench.stock import STOCK, jail_local, others
+from tests.support.sieving import sieve, watched
 
 MESSAGES, TIMES = 5000, 20
 ALL = 200
 """More than there are."""
 
-Noise = list[tuple[bytes, Callable[[str], bytes]]]
+Noise = list[tuple[bytes, Field]]
 """Messages, each with the way to its entry's other fields."""
 
 
 def matching(plan: Plan) -> Iterable[Row]:
     """With the automaton, and by words alone where there is none."""
-    try:
-        door = importlib.import_module("f2b.detect.sieve")
-        mesh = importlib.import_module("f2b.detect.mesh")
-        automaton = importlib.import_module("f2b.detect.automaton")
-    except ModuleNotFoundError as error:
-        yield Row(what="messages through the sieve", note=f"{error.name} is not here")
-        return
     noise = quiet(MESSAGES) * TIMES
     engine = automaton.version()
     for name, version in {"automaton": engine, "words": None}.items():
@@ -41,24 +36,26 @@ def matching(plan: Plan) -> Iterable[Row]:
             yield Row(what="messages through the automaton", note="hyperscan is not here")
             continue
 
-        def sieve(some: Sequence[Jail], version: str | None = version) -> Any:
-            watched = [mesh.Watched(jail.name, jail.filter, jail.match) for jail in some]
-            return door.sieve(watched, version)
+        def made(some: Sequence[Jail], version: str | None = version) -> Sieve:
+            settings = ((jail, jail.settings.filter) for jail in some if jail.match)
+            return sieve(
+                (watched(j.name, j.filter, s, j.match) for j, s in settings if j.match), version
+            )
 
-        yield from _rows(name, sieve, noise, plan)
+        yield from _rows(name, made, noise, plan)
 
 
 def _rows(
-    engine: str, sieve: Callable[[Sequence[Jail]], Any], noise: Noise, plan: Plan
+    engine: str, made: Callable[[Sequence[Jail]], Sieve], noise: Noise, plan: Plan
 ) -> Iterable[Row]:
     few, many = jails(0), jails(ALL, twice=False)
-    sieves, times = [sieve(few), sieve(many)], ([], [])  # type: ignore[var-annotated]
+    sieves, times = [made(few), made(many)], ([], [])  # type: ignore[var-annotated]
     for _ in range(plan.rounds):
         for each, found in zip(sieves, times, strict=True):
             took = plan.time(cost(lambda: ask(each, noise)))  # noqa: B023
             found.append(took / len(noise) * 1e6)
     name = f"a message of noise, {len(many)} filters, {engine}"
-    passed = sum(bool(sieves[1].candidates(*each)) for each in noise)
+    passed = sum(bool(sieves[1].named_plainly(*each)) for each in noise)
     yield Row(
         what=name, unit="M/s", ours=[1 / time for time in times[1]], must=at_least(1),
         aim=at_least(2),
@@ -98,11 +95,12 @@ def _fields(program: Program) -> dict[str, bytes]:
         "_EXE": program.exe,
         "_UID": str(program.uid),
         "SYSLOG_IDENTIFIER": program.identifier,
+        "_PID": "7",
     }
     return {name: value.encode() for name, value in found.items()}
 
 
-def ask(sieve: Any, noise: Noise) -> None:
-    candidates = sieve.candidates
+def ask(sieve: Sieve, noise: Noise) -> None:
+    candidates = sieve.named_plainly
     for message, field in noise:
         candidates(message, field)
