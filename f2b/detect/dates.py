@@ -65,7 +65,9 @@ _GROUPS = (f"(?={first})(?:{'|'.join(shapes)})" for first, shapes in _SHAPES.ite
 _DATE = re.compile(rf"(?:{_BEGINS}(?:{'|'.join(_GROUPS)})|^(?:{'|'.join(_AT_THE_START)}))(?!\w)")
 # No date is without one of these: most lines have none and are done with.
 _SIGN = re.compile(r"[\d@](?::\d\d:\d\d|\d{7}|[0-9a-f]{24})")
+# The shapes without a time of day.
 _LABEL = re.compile(rb"@[0-9a-f]{24}")
+_NUMBER = re.compile(rb"[0-9]{8}[T -]?[0-9]{6}|(?:^\[?|audit\()[0-9]{10}")
 _NOUGHTS = bytes.maketrans(b"123456789", b"000000000")
 _LEAD = 40
 """More characters than a date has before its clock."""
@@ -86,7 +88,7 @@ def cut(text: str) -> str:
 def possible(text: bytes) -> bool:
     """Whether a text in ASCII may have a date; told in a quarter of the time that it takes to look for one."""
     form = text.translate(_NOUGHTS)
-    if b":00:00" in form or b"0000000" in form:
+    if b":00:00" in form or (b"00000000" in form and _NUMBER.search(text)):
         return True
     return b"@" in form and _LABEL.search(text) is not None
 

@@ -47,11 +47,11 @@ class Routes:
         wants = self._always
         for name, table in self._tables.items():
             try:
-                found = table.get(field(name))
+                value = field(name)
             except KeyError:
                 continue
-            if found:
-                wants += found
+            if value in table:
+                wants += table[value]
         if wants and any(want.odd for want in wants) and _has_usual_head(field):
             return tuple(want for want in wants if not want.odd)
         return wants

