@@ -87,10 +87,10 @@ def cut(text: str) -> str:
 
 def possible(text: bytes) -> bool:
     """Whether a text in ASCII may have a date; told in a quarter of the time that it takes to look for one."""
-    form = text.translate(_NOUGHTS)
-    if b":00:00" in form or (b"00000000" in form and _NUMBER.search(text)):
+    find = text.translate(_NOUGHTS).find  # of bytes, `in` takes half as long again
+    if find(b":00:00") >= 0 or (find(b"00000000") >= 0 and _NUMBER.search(text)):
         return True
-    return b"@" in form and _LABEL.search(text) is not None
+    return find(b"@") >= 0 and _LABEL.search(text) is not None
 
 
 def _search(text: str) -> re.Match[str] | None:

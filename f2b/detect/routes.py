@@ -4,7 +4,7 @@ There are three sorts: who remembers every line, who has a failregex that says t
 long as an entry has no plain head, who reads that head.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from f2b.detect.net import KINDS, Kind, Owner, Watched
@@ -29,40 +29,69 @@ class Want(NamedTuple):
     """Only of those whose head is unlike others."""
 
 
-class Routes:
-    """Which of the wants are for the entry at hand."""
+class Route(NamedTuple):
+    """What an entry is for, as far as its fields tell: who wants it, and whether anybody would cut a date out of it."""
 
-    def __init__(self, jails: Iterable[Watched], unfactored: Collection[Owner]) -> None:
-        self._always: tuple[Want, ...] = ()
-        self._tables: dict[str, dict[bytes, tuple[Want, ...]]] = {}
+    wants: tuple[Want, ...] = ()
+    dated: bool = False
+
+
+NOWHERE = Route()
+
+
+class Routes:
+    """Where entries go. `any` says whether fields need be looked at at all."""
+
+    def __init__(self, jails: Sequence[Watched], unfactored: Collection[Owner]) -> None:
+        always: tuple[Want, ...] = ()
+        tables: dict[str, dict[bytes, Route]] = {}
         for jail in jails:
             for want, match in _wants(jail, unfactored):
                 if match.everything:
-                    self._always += (want,)
+                    always += (want,)
                 for group in match.groups:
-                    self._add(want, group)
-        self.any = bool(self._always or self._tables)
+                    _add(tables.setdefault(_telling(group), {}), group, want)
+        self.any = bool(always or tables)
+        dated = [jail.match for jail in jails if Kind.MESSAGE in KINDS[jail.reading]]
+        # To fetch a field costs more than to look for a date: only those help that are fetched anyway.
+        told = all(
+            not match.everything and all(_telling(group) in tables for group in match.groups)
+            for match in dated
+        )
+        for group in (group for match in dated for group in match.groups if told):
+            _add(tables[_telling(group)], group)
+        self._usual = Route(always, dated=bool(dated) and not told)
+        self._tables = tuple(tables.items())
 
-    def wants(self, field: Field) -> tuple[Want, ...]:
-        wants = self._always
-        for name, table in self._tables.items():
+    def route(self, field: Field) -> Route:
+        """Where the entry at hand goes."""
+        found = self._usual
+        for name, table in self._tables:
             try:
                 value = field(name)
             except KeyError:
                 continue
             if value in table:
-                wants += table[value]
-        if wants and any(want.odd for want in wants) and _has_usual_head(field):
-            return tuple(want for want in wants if not want.odd)
-        return wants
+                more = table[value]
+                found = Route(found.wants + more.wants, found.dated or more.dated)
+        if found.wants and any(want.odd for want in found.wants) and _has_usual_head(field):
+            return found._replace(wants=tuple(want for want in found.wants if not want.odd))
+        return found
 
-    def _add(self, want: Want, group: Group) -> None:
-        named = dict(group.terms)
-        name = next(name for name in (*_TELLING, *named) if name in named)
-        table = self._tables.setdefault(name, {})
-        for value in named[name]:
-            before = table.get(value, ())
-            table[value] = before if want in before else (*before, want)
+
+def _telling(group: Group) -> str:
+    named = dict(group.terms)
+    return next(name for name in (*_TELLING, *named) if name in named)
+
+
+def _add(table: dict[bytes, Route], group: Group, want: Want | None = None) -> None:
+    """Route the group's entries to a want; without one, to somebody who cuts out dates."""
+    for value in dict(group.terms)[_telling(group)]:
+        before = table.get(value, NOWHERE)
+        if want is None:
+            table[value] = before._replace(dated=True)
+        elif want not in before.wants:
+            table[value] = before._replace(wants=(*before.wants, want))
 
 
 def _wants(jail: Watched, unfactored: Collection[Owner]) -> Iterator[tuple[Want, Match]]:

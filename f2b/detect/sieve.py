@@ -33,11 +33,9 @@ class Sieve:
         self._longest = min((jail.maxlength for jail in jails), default=line.CAP)
         self._scan = net.finder.scan
         self._built, self._alone = net.owners[Kind.BUILT], net.owners[Kind.MESSAGE]
-        self._dated = any(self._alone)
         routes = Routes(jails, net.unfactored)
-        self._wants = routes.wants if routes.any else None
-        self._quiet = self._wants is None and not self._dated
-        """Whether nobody wants an entry in whose text nothing is found."""
+        self._route = routes.route if routes.any or any(self._alone) else None
+        """None where nobody wants an entry in whose text nothing is found."""
         self._known: dict[_Key, Marks] = {}
 
     def candidates(self, message: bytes, field: Field) -> Marks:
@@ -49,15 +47,15 @@ class Sieve:
         if len(message) > self._longest:  # what is cut out of it joins two ends
             return self._everyone
         text = message
-        if not message.isascii() or b"\n" in message:
+        if not message.isascii() or message.find(b"\n") >= 0:
             text = encoded(line.built("", {"MESSAGE": message}, self._longest)[:-1])
         found = alone = self._scan(text)
-        if not found and self._quiet:
-            return NOBODY
-        # A text that was encoded may have had a date in other scripts' digits.
-        if self._dated and (text is not message or dates.possible(text)):
-            alone = self._scan_dateless(message, text, found)
-        wants = self._wants(field) if self._wants else ()
+        wants: tuple[Want, ...] = ()
+        if self._route:
+            wants, dated = self._route(field)
+            # A text that was encoded may have had a date in other scripts' digits.
+            if dated and (text is not message or dates.possible(text)):
+                alone = self._scan_dateless(message, text, found)
         if not found and not alone and not wants:
             return NOBODY
         key = found, alone, wants
