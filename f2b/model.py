@@ -1,11 +1,13 @@
 """The values that travel from the journal to the wall: frozen, without I/O and without a clock.
 
-Times are seconds since the epoch, as floats; a time never comes from a clock here.
+Times are seconds since the epoch, as floats; a time never comes from a clock here. What there is one of for every
+entry or failure is a named tuple, which is made in a third of the time.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from f2b.addresses import Offender
 
@@ -26,8 +28,7 @@ Marks = Mapping[str, tuple[int, ...] | None]
 """Whom an entry may concern: by the name of a jail the places of its failregexes that may match; None: any may."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One journal record. A field that occurs more than once has a list of values.
 
     `marks` is what a sieve said of it; None: it was not asked, and the entry may concern everybody.
@@ -39,8 +40,7 @@ class Entry:
     marks: Marks | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """One entry that a failregex matched. `users` are all that its session tried, `groups` all that was captured."""
 
     address: Offender
@@ -108,8 +108,7 @@ class Reason(StrEnum):
     CEILING = "ceiling"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A failure of a jail. `counts` is False for one that can add to no new ban (its offender is banned)."""
 
     jail: str

@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -85,7 +84,7 @@ def _dated(raw: Iterable[bytes], now: float) -> Iterator[Line]:
         entry = Entry(str(number), now if last is None else last, {"MESSAGE": rest.encode()})
         shape = stamps.shape(date) if stamp is not None else ""
         blank = rest[:1] == " "
-        bare = replace(entry, fields={"MESSAGE": rest.lstrip().encode()}) if blank else None
+        bare = entry._replace(fields={"MESSAGE": rest.lstrip().encode()}) if blank else None
         yield Line(number, text, entry, last, shape, len(content), bare)
 
 

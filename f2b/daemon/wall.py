@@ -7,7 +7,7 @@ from f2b.addresses import Offender
 from f2b.config.wall import NO_WALL, WATCHES
 from f2b.daemon.enforcer import Key, Wall
 from f2b.decide.engine import Engine
-from f2b.model import Ban, Decision
+from f2b.model import Ban, Banned, Decision, Lifted, Prolonged
 
 ELSEWHERE = frozenset({NO_WALL, WATCHES})
 """What jails name that have no part in the wall."""
@@ -21,11 +21,10 @@ def picture(engine: Engine, own: Sequence[Offender], now: float) -> Wall:
 
 
 def touching(engine: Engine, decisions: Iterable[Decision]) -> list[Decision]:
-    """Those that are not about a jail whose wall is a command of the admin's, or which has none."""
+    """Those that change a ban, unless its jail's wall is a command of the admin's, or it has none."""
     none = {jail.name for jail in engine.jails.values() if jail.settings.wall.backend in ELSEWHERE}
-    if not none:
-        return [*decisions]
-    return [d for d in decisions if (d.ban.jail if hasattr(d, "ban") else d.jail) not in none]
+    bans = (each for each in decisions if isinstance(each, Banned | Prolonged | Lifted))
+    return [each for each in bans if each.ban.jail not in none]
 
 
 def in_force(engine: Engine, key: Key) -> Ban | None:

@@ -1,7 +1,6 @@
 """All jails together: an entry in, decisions out. Plain functions of the state, the entry and the time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -118,7 +117,7 @@ class Engine:
         if self.lets_off(jail, failure):
             return []
         if failure.time > max(now, self._newest) + FUTURE:
-            failure = replace(failure, time=now)
+            failure = failure._replace(time=now)
             self.clipped += 1
         self._newest = max(self._newest, failure.time)
         decisions = jail.count(failure, now, self._elsewhere(jail, failure.address))

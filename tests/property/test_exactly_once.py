@@ -1,6 +1,5 @@
 """Invariant 1: for every way to cut a sequence of entries, run(all) equals run(first); restart; run(rest)."""
 
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -265,7 +264,7 @@ def test_the_test_would_notice_a_position_outside_the_transaction(tmp_path: Path
     store.commit(Batch(tuple(decisions), None))
     again, done = open_engine(store, history)
     assert done == 0
-    twice = [d for entry in history for d in again.feed(replace(entry), 2e6)]
+    twice = [d for entry in history for d in again.feed(entry._replace(), 2e6)]
     store.commit(Batch(tuple(twice), None))
     bans = store._db.execute("SELECT count(*) FROM bans WHERE jail = 'plain'").fetchone()
     assert bans == (1,), "two failures were counted as four: maxretry 3 was reached"

@@ -27,7 +27,7 @@ SOURCE = "0123456789abcdef" * 2
 def journal(steps_: Steps) -> list[Entry]:
     """The same entries with cursors that can be compared."""
     return [
-        replace(entry, cursor=f"s={SOURCE};i={number:x};b={SOURCE};m={number:x};t=1;x=1")
+        entry._replace(cursor=f"s={SOURCE};i={number:x};b={SOURCE};m={number:x};t=1;x=1")
         for number, entry in enumerate(entries(steps_))
     ]
 

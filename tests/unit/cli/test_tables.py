@@ -83,7 +83,7 @@ def test_a_ban_that_is_over_by_now_ends_in_nothing() -> None:
 
 def test_status() -> None:
     assert tables.plain(tables.status(STATUS, NOW)) == (
-        "f2b 1.0, up 1h 2m 5s, journal system read up to 2023-11-14 22:23:20, backend nftables\n"
+        "f2b 1.0, up 1h 2m 5s, journal system read up to 2023-11-14 22:23:20, sieve words, backend nftables\n"
         "JAIL     FAILING  FOUND  IGNORED  BANNED  BANNED EVER  STATE\n"
         "sshd           2   1234        0       1           30  watching\n"
         "postfix        2   1234        0       1           30  catching up, 63%\n"

@@ -5,7 +5,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,7 +71,7 @@ def test_a_command_without_an_answer_is_told_once_and_counts(
 
 def test_a_name_that_the_locale_cannot_write_counts(world: World) -> None:
     r"""Where that is not UTF-8, attackers have many such; here a half character stands for them."""
-    assert world.ask(asking("true"), replace(FAILURE, groups=(("user", "\ud800"),))) == [False]
+    assert world.ask(asking("true"), FAILURE._replace(groups=(("user", "\ud800"),))) == [False]
     assert "letters that the locale lacks" in world.said[0]
 
 
@@ -91,7 +90,7 @@ def test_a_few_run_at_a_time(world: World, tmp_path: Path) -> None:
     mine = f"{tmp_path}/<time>"
     count = f"n=$(ls {tmp_path} | wc -l)"
     script = f"touch {mine}; {count}; sleep 0.1; rm {mine}; exit $((n > 4))"
-    failures = [replace(FAILURE, time=float(number)) for number in range(12)]
+    failures = [FAILURE._replace(time=float(number)) for number in range(12)]
     assert world.ask(asking("sh", "-c", script), *failures) == [True] * 12
 
 
@@ -114,7 +113,7 @@ def test_a_log_never_makes_another_word_and_the_environment_tells(
 
 
 def test_a_tag_in_a_captured_text_stays_text() -> None:
-    said = tags("sshd", replace(FAILURE, groups=(("user", "<ip>"), ("ip", "198.51.100.1"))))
+    said = tags("sshd", FAILURE._replace(groups=(("user", "<ip>"), ("ip", "198.51.100.1"))))
     assert filled("<F-USER> <ip>", said) == "<ip> 192.0.2.7"
 
 
@@ -127,7 +126,7 @@ def counting(tmp_path: Path, cache: IgnoreCache | None) -> tuple[Jail, Callable[
 def test_an_answer_is_remembered_by_its_key(world: World, tmp_path: Path) -> None:
     asked, count = counting(tmp_path, IgnoreCache("<ip>", 2, 60))
     one, two, three = (
-        replace(FAILURE, address=parse(f"192.0.2.{number}")) for number in (1, 2, 3)
+        FAILURE._replace(address=parse(f"192.0.2.{number}")) for number in (1, 2, 3)
     )
     assert world.ask(asked, one, one) == [True] * 2
     assert world.ask(asked, two) == [True]

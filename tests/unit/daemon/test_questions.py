@@ -232,7 +232,7 @@ def test_what_is_asked_live_is_not_counted_by_a_catch_up() -> None:
     world = World(sshd)
     live = entry(f"bad {A}", NOW).cursor
     past: list[Failure | Suspect] = [
-        replace(failure(A, NOW), cursor=live), failure(B, NOW - 1), Suspect("a.test", NOW, "c")
+        failure(A, NOW)._replace(cursor=live), failure(B, NOW - 1), Suspect("a.test", NOW, "c")
     ]  # fmt: skip
 
     async def body() -> None:
@@ -257,7 +257,7 @@ def test_what_another_filter_asked_is_asked_again() -> None:
         new = jail(filter=replace(PLAIN, name="changed"))
         new.adopt(old, [], NOW, same_filter=False)
         world.engine.swap([new], NOW)
-        past = replace(failure(A, NOW), cursor=entry(f"bad {A}", NOW).cursor)
+        past = failure(A, NOW)._replace(cursor=entry(f"bad {A}", NOW).cursor)
         assert await world.questions.settle(new, [past]) == [past]
         await world.answered()
 
