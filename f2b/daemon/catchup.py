@@ -167,6 +167,7 @@ class _OfOneJail:
     def __init__(self, sift: Sift, jail: str) -> None:
         self._sift = sift
         self._jail = jail
+        self.fields = sift.fields
 
     def candidates(self, message: bytes, field: Field) -> Marks:
         return self._mine(self._sift.candidates(message, field))

@@ -35,7 +35,6 @@ LITERAL_ALONE = frozenset({"ID", "PORT"})
 Groups = dict[str, str]
 
 _TAG = re.compile(r"<(?P<close>/?)(?P<f>F-)?(?P<name>[A-Z0-9][A-Z0-9_-]*)(?P<empty>/?)>")
-PARTS = ("alt_", "tuple_")
 _PART = re.compile(r"(?P<kind>alt|tuple)_(?P<name>.+?)(?:_\d+)?")
 
 
@@ -115,10 +114,7 @@ def compile_failregex(
 def captured(match: re.Match[str]) -> Groups:
     """What the groups hold that took part, with <F-ALT_X_n> filling X and <F-TUPLE_X_n> joined to it."""
     groups = {name: text for name, text in match.groupdict().items() if text is not None}
-    for name in groups:
-        if name.startswith(PARTS):
-            return _joined(groups)
-    return groups
+    return _joined(groups) if "_" in "".join(groups) else groups
 
 
 def _joined(groups: Groups) -> Groups:

@@ -14,6 +14,12 @@ CAP = 4096
 TAIL = 1024
 NAME = 256
 
+FIELDS = (
+    "MESSAGE", "SYSLOG_IDENTIFIER", "SYSLOG_PID", "CONTAINER_ID", "_BOOT_ID", "_COMM", "_HOSTNAME", "_PID",
+    "_SYSTEMD_UNIT", "_TRANSPORT", "_SOURCE_MONOTONIC_TIMESTAMP", "_SOURCE_REALTIME_TIMESTAMP",
+)  # fmt: skip
+"""All that a filter looks at; what a journalmatch asks for comes to that."""
+
 HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]{1,16}")
 PLAIN = re.compile(r"[!-~]+")
 MICROSECONDS = re.compile(r"[0-9]{1,19}")

@@ -70,13 +70,11 @@ class Sessions:
         if (user := groups.get("user")) and len(session.users) < USERS:
             session.users[user[:USER]] = None
         known = session.groups
-        if known and any(map(groups.get, ADDRESS)):
-            # All of it is replaced: an IPv4 address of before must not stand beside an IPv6 address of now.
-            for name in (*ADDRESS, "cidr"):
-                known.pop(name, None)
-        for name, value in groups.items():
-            if name not in FLAGS:
-                known[name] = value or known.get(name, "")
+        line = {name: value for name, value in groups.items() if name not in FLAGS}
+        if known:
+            _replace(known, line)
+        else:
+            known = session.groups = line
         helper = gained or "nofail" in groups
         failure = not helper or session.pending or len(session.users) > 1
         if "once" in groups and session.failed:
@@ -123,3 +121,12 @@ class Sessions:
                 return
             self._close(key)
             self.evicted += not stale
+
+
+def _replace(known: Groups, line: Groups) -> None:
+    if any(map(line.get, ADDRESS)):
+        # All of it is replaced: an IPv4 address of before must not stand beside an IPv6 address of now.
+        for name in (*ADDRESS, "cidr"):
+            known.pop(name, None)
+    for name, value in line.items():
+        known[name] = value or known.get(name, "")

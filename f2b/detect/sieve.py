@@ -29,6 +29,8 @@ class Sieve:
 
     def __init__(self, jails: Sequence[Watched], net: Net) -> None:
         self.engine = net.engine
+        terms = {name for jail in jails for group in jail.match.groups for name, _ in group.terms}
+        self.fields = tuple(sorted(terms | set(line.FIELDS)))
         self._everyone: Marks = MappingProxyType({jail.name: None for jail in jails})
         self._longest = min((jail.maxlength for jail in jails), default=line.CAP)
         self._scan = net.finder.scan

@@ -8,7 +8,7 @@ to something broken, has not happened.
 # ruff: noqa: SLF001 - see f2b.journal.reader
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from systemd import _reader, journal
@@ -31,7 +31,10 @@ Field = Callable[[str], bytes]
 
 
 class Sift(Protocol):
-    """Says of a MESSAGE whom its entry may concern."""
+    """Says of a MESSAGE whom its entry may concern. Nobody will ask for other `fields` of it."""
+
+    @property
+    def fields(self) -> Collection[str]: ...
 
     def candidates(self, message: bytes, field: Field) -> Marks:
         """Of any entry."""
@@ -117,6 +120,7 @@ class Backlog:
 
     def _stride(self, handle: Any, sift: Sift, place: Position, limit: int) -> Stride | None:
         advance, fetch = handle._next, handle._get
+        names = sift.fields
         marked = sift.named_plainly if self._plain else sift.candidates
         seek(handle, place)
         if not advance() or (handle._get_cursor() == place.cursor and not advance()):
@@ -131,7 +135,10 @@ class Backlog:
                 entries.append(taken(handle, handle._get_all()))
             else:
                 if marks:
-                    entries.append(taken(handle, handle._get_all(), marks))
+                    every = handle._get_all()
+                    # Hundreds of them wait for the regexes: whole, they would not stay in the processor's cache.
+                    fields = {name: every[name] for name in names if name in every}
+                    entries.append(taken(handle, fields, marks))
             if looked == STRIDE or len(entries) == limit:
                 break
             if not advance():

@@ -2,8 +2,11 @@ r"""The line that regexes see, byte for byte as fail2ban's journal backend build
 
 import pytest
 
+from f2b.config.settings import NOWHERE, FilterSettings, Located, Reading
 from f2b.detect import line
+from f2b.detect.filter import Filter
 from f2b.detect.line import CAP, NAME, TAIL, Fields
+from f2b.model import Entry
 
 SSHD: Fields = {
     "_HOSTNAME": b"host", "SYSLOG_IDENTIFIER": b"sshd", "_COMM": b"sshd", "SYSLOG_PID": b"123",
@@ -138,3 +141,30 @@ def test_lines_are_those_of_the_entry_at_work() -> None:
         for make in (line.built, line.message):
             for length in (CAP, 8):
                 assert lines.read(make, fields, length) == make(line.head(fields), fields, length)
+
+
+class Recorded(dict[str, bytes]):
+    """Fields that remember what was asked of them."""
+
+    def __init__(self, fields: dict[str, bytes]) -> None:
+        super().__init__(fields)
+        self.asked: set[str] = set()
+
+    def get(self, key: str, default: object = None) -> object:  # type: ignore[override]
+        self.asked.add(key)
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self.asked.add(str(key))
+        return super().__contains__(key)
+
+
+@pytest.mark.parametrize("reading", list(Reading))
+@pytest.mark.parametrize("ident", [b"kernel", b"", b"sshd"])
+def test_what_a_filter_looks_at_is_known(reading: Reading, ident: bytes) -> None:
+    fields = Recorded({"MESSAGE": b"bad 192.0.2.7", "SYSLOG_IDENTIFIER": ident})
+    regex = Located("(?P<mlfid>^.*)bad <HOST>", NOWHERE)
+    settings = FilterSettings(name="test", failregex=(regex,), reading=reading)
+    Filter(settings).find(Entry("c", 0.0, fields))
+    assert "CONTAINER_ID" in fields.asked
+    assert fields.asked <= {*line.FIELDS, "__MONOTONIC_TIMESTAMP"}  # which the reader adds
