@@ -169,6 +169,9 @@ class _OfOneJail:
         self._jail = jail
         self.fields = sift.fields
 
+    def begin(self) -> None:
+        self._sift.begin()
+
     def candidates(self, message: bytes, field: Field) -> Marks:
         return self._mine(self._sift.candidates(message, field))
 

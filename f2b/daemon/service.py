@@ -35,6 +35,7 @@ from f2b.daemon.requests import Desk
 from f2b.daemon.sieves import Sieves
 from f2b.decide.engine import Engine
 from f2b.decide.holds import Holds
+from f2b.detect.closing import Closing
 from f2b.detect.session import LIFETIME
 from f2b.detect.sieve import Sieve
 from f2b.errors import Exit, F2bError
@@ -255,7 +256,8 @@ class Service:
             raise self._failure
 
     def _sift(self, sieve: Sieve | None) -> None:
-        self._live.pass_over(sieve)
+        filters = {name: jail.filter for name, jail in self._engine.jails.items()}
+        self._live.pass_over(Closing(sieve, filters) if sieve else None)
         self._catch_ups.pass_over(sieve)
 
     async def _decide(self, look: Look) -> bool:

@@ -118,7 +118,8 @@ class Filter:
         if session is None:  # then <F-NOFAIL> has no effect, as in fail2ban
             user = groups.get("user")
             return Hit(regex, groups, (user,) if user else (), None, failed=True)
-        merged: Merged = self.sessions.merge(session, groups, entry.time)
+        process = line.pid(entry.fields)
+        merged: Merged = self.sessions.merge(session, groups, entry.time, process)
         if merged.failed and not has_identity(merged.groups):
             self.sessions.suspend(session)
             return Hit(regex, merged.groups, merged.users, session, failed=False)

@@ -40,11 +40,18 @@ def head(fields: Fields) -> str:
     ident = (text(fields, "SYSLOG_IDENTIFIER") or text(fields, "_COMM"))[:NAME]
     if not ident:
         return host
-    pid = text(fields, "SYSLOG_PID")[:NAME]
-    if not PLAIN.fullmatch(pid):  # nor does anybody write his message there
-        pid = text(fields, "_PID")[:NAME]
-    program = f"{ident}[{_number(pid)}]:" if pid else f"{ident}:"
+    process = pid(fields)
+    program = f"{ident}[{_number(process)}]:" if process else f"{ident}:"
     return f"{host} {program}" if host else program
+
+
+def pid(fields: Fields) -> str:
+    """Whose process it was, as the program says or else journald."""
+    said = text(fields, "SYSLOG_PID")[:NAME]
+    if PLAIN.fullmatch(said):  # else somebody writes a message there
+        return said
+    known = text(fields, "_PID")[:NAME]
+    return known if PLAIN.fullmatch(known) else ""
 
 
 def built(head: str, fields: Fields, length: int) -> str:

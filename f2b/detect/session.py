@@ -43,6 +43,7 @@ class _Session:
     users: dict[str, None] = field(default_factory=dict)  # in the order in which they were tried
     pending: bool = False
     failed: bool = False
+    process: str = ""
 
 
 class Sessions:
@@ -52,19 +53,24 @@ class Sessions:
         self._ceiling = ceiling
         self._open: OrderedDict[str, _Session] = OrderedDict()  # by the last line
         self._born: OrderedDict[str, float] = OrderedDict()  # by the first
+        self._processes: dict[str, int] = {}
         self.evicted = 0
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def merge(self, key: str, groups: Groups, time: float) -> Merged:
-        """Add a line to its session. What the line leaves empty stays as it was.
+    def any_of(self, process: str) -> bool:
+        """Whether a process has an open session."""
+        return process in self._processes
+
+    def merge(self, key: str, groups: Groups, time: float, process: str = "") -> Merged:
+        """Add a line, of that process, to its session. What the line leaves empty stays as it was.
 
         A line is none when it is a helper or a success, unless a failure is pending (one was logged before the
         address was known) or the session has tried more than one user.
         """
         gained = "mlfgained" in groups
-        session = self._touch(key, time)
+        session = self._touch(key, time, process)
         if gained:
             session.pending = False
         if (user := groups.get("user")) and len(session.users) < USERS:
@@ -94,14 +100,15 @@ class Sessions:
         """The time at which the first of the open sessions began: who starts there again knows them all."""
         return next(iter(self._born.values()), None)
 
-    def _touch(self, key: str, time: float) -> _Session:
+    def _touch(self, key: str, time: float, process: str) -> _Session:
         session = self._open.get(key)
         if session is not None and time - session.touched > LIFETIME:
             self._close(key)
             session = None
         if session is None:
-            session = self._open[key] = _Session(time, {})
+            session = self._open[key] = _Session(time, {}, process=process)
             self._born[key] = time
+            self._processes[process] = self._processes.get(process, 0) + 1
         else:
             session.touched = time
             self._open.move_to_end(key)
@@ -109,8 +116,13 @@ class Sessions:
         return session
 
     def _close(self, key: str) -> None:
-        self._open.pop(key, None)
-        self._born.pop(key, None)
+        session = self._open.pop(key, None)
+        if session is None:
+            return
+        del self._born[key]
+        others = self._processes.pop(session.process) - 1
+        if others:
+            self._processes[session.process] = others
 
     def _expire(self, time: float) -> None:
         """Look at the two oldest only: every line adds at most one session, so this keeps up at constant cost."""

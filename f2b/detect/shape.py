@@ -123,6 +123,15 @@ def _shape(pattern: re.Pattern[str], prefix: re.Pattern[str] | None) -> Row:
     return inner
 
 
+def parsed(pattern: re.Pattern[str]) -> Any:
+    """`re`'s own parse tree. Raises NoShapeError where there is none to be had."""
+    if _parser is None:  # pragma: no cover
+        raise NoShapeError("this Python keeps its parser elsewhere")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _parser.parse(pattern.pattern, pattern.flags)
+
+
 def least(node: Shape, mask: int = ALL) -> int:
     """How many characters it takes at least that cannot but be in the mask."""
     match node:
@@ -167,12 +176,8 @@ class _Place(NamedTuple):
 
 
 def _made(pattern: re.Pattern[str], *, ends: bool = True, content: int | None = None) -> Row:
-    if _parser is None:  # pragma: no cover
-        raise NoShapeError("this Python keeps its parser elsewhere")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        parsed = _parser.parse(pattern.pattern, pattern.flags)
-    return _Maker(content).row(parsed, parsed.state.flags, _Place(begins=True, ends=ends))
+    tree = parsed(pattern)
+    return _Maker(content).row(tree, tree.state.flags, _Place(begins=True, ends=ends))
 
 
 class _Maker:

@@ -40,6 +40,9 @@ class Sieve:
         """None where nobody wants an entry in whose text nothing is found."""
         self._known: dict[_Key, Marks] = {}
 
+    def begin(self) -> None:
+        """Nothing to be told: every entry is one for itself."""
+
     def candidates(self, message: bytes, field: Field) -> Marks:
         """Empty when nobody can want the entry. A name with blanks may hold what regexes look for in the message."""
         return self.named_plainly(message, field) if _named_plainly(field) else self._everyone

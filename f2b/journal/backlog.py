@@ -36,6 +36,9 @@ class Sift(Protocol):
     @property
     def fields(self) -> Collection[str]: ...
 
+    def begin(self) -> None:
+        """Hear of a new stride: what came of earlier ones is known by now."""
+
     def candidates(self, message: bytes, field: Field) -> Marks:
         """Of any entry."""
 
@@ -120,6 +123,7 @@ class Backlog:
 
     def _stride(self, handle: Any, sift: Sift, place: Position, limit: int) -> Stride | None:
         advance, fetch = handle._next, handle._get
+        sift.begin()
         names = sift.fields
         marked = sift.named_plainly if self._plain else sift.candidates
         seek(handle, place)

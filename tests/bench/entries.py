@@ -1,8 +1,9 @@
 """An hour of a busy mail server's journal as export text: the same seed gives the same entries, 5 % of them failures.
 
 Sessions of sshd, Postfix and Dovecot overlap, as they do on a busy host, each entry with the fields that journald
-gives it. Failures are what the stock filters of Debian's fail2ban find; ours count some attempts once that those count
-twice. The last entry of each service is a failure of SENTINEL: who has found it has read everything.
+gives it. sshd logs as Debian has it (LogLevel INFO), and few log in there. Failures are what the stock filters of
+Debian's fail2ban find; ours count some attempts once that those count twice. The last entry of each service is a
+failure of SENTINEL: who has found it has read everything.
 """
 
 import random
@@ -98,7 +99,7 @@ class Writer:
         self._others = [
             Program(f"{name}.service", name, name, f"/usr/sbin/{name}") for name in others
         ]
-        self._noise = [_login, _login, _mail, _mail, _mail, _imap, _imap, _scan, _probe, _house]
+        self._noise = [_login, *[_mail] * 6, *[_imap] * 6, _scan, _probe, _house]
 
     def entries(self, count: int, end: float) -> Iterator[bytes]:
         step = SPAN / count * 1e6
@@ -178,7 +179,6 @@ def sentinels() -> Session:
 def _root(dice: random.Random, address: str) -> Attack:
     port = dice.randint(1024, 65535)
     lines = [
-        f'Connection from {address} port {port} on 198.51.100.1 port 22 rdomain ""',
         f"pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost={address}  user=root",
         f"Failed password for root from {address} port {port} ssh2",
         f"Connection closed by authenticating user root {address} port {port} [preauth]",
@@ -253,7 +253,6 @@ def _wrong(dice: random.Random, address: str) -> Attack:
 def _login(dice: random.Random, address: str) -> Session:
     port = dice.randint(1024, 65535)
     lines = [
-        f'Connection from {address} port {port} on 198.51.100.1 port 22 rdomain ""',
         f"Accepted publickey for alice from {address} port {port} ssh2: ED25519 SHA256:Uyl0uNvCIqRkTzFQ0Jd3lzZC0gQ",
         "pam_unix(sshd:session): session opened for user alice(uid=1000) by (uid=0)",
         f"Received disconnect from {address} port {port}:11: disconnected by user",
@@ -266,7 +265,6 @@ def _login(dice: random.Random, address: str) -> Session:
 def _probe(dice: random.Random, address: str) -> Session:
     port = dice.randint(1024, 65535)
     return [
-        (SSHD, f'Connection from {address} port {port} on 198.51.100.1 port 22 rdomain ""'),
         (SSHD, f"Connection reset by {address} port {port} [preauth]"),
     ]
 
