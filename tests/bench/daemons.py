@@ -178,6 +178,7 @@ class Ours(AbstractContextManager["Ours"]):
             wait_until(
                 lambda: query(self.daemon.database, count)[0][0] >= self._wanted, "the past", 60
             )
+            wait_until((self._state / "sieve").exists, "the sieve", 60)
             self.daemon.stop()
         shutil.copytree(self._state, self._fresh)
 
