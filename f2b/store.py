@@ -33,6 +33,8 @@ from f2b.schema import APPLICATION, FROM_OLDER, SCHEMA, VERSION
 FailureKey = tuple[str, str]
 """Offender and cursor: the place of a failure within its jail."""
 
+MOST_PAGES = 10_000
+"""Of the write-ahead log, before a commit itself carries them over: that is for when nobody else has."""
 NUMBER = "substr('000000000000000' || substr(cursor, 38, instr(cursor, ';b=') - 38), -16)"
 """The place of an entry in its source, as its cursor says it: in hexadecimal, here with all its zeros."""
 
@@ -60,6 +62,7 @@ class Store:
         """Rows that make no sense and were left out."""
         self._behind = False
         """The tables are those of an older version still: there was no room for what is new."""
+        self._aside: sqlite3.Connection | None = None
         self._lock = lock(path)
         try:
             self._db = self._open_sound()
@@ -97,6 +100,7 @@ class Store:
             empty = self._check_owner(db)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
+            db.execute(f"PRAGMA wal_autocheckpoint = {MOST_PAGES}")
             if empty:
                 db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
             else:
@@ -162,6 +166,18 @@ class Store:
                 db.execute("ROLLBACK")
             raise _translate(self.path, error) from error
         failpoint.reach("after-commit")
+
+    def carry_over(self) -> None:
+        """Carry the write-ahead log over into the tables, while commits go on: on some disks that takes long.
+
+        For another thread than that of the commits. What cannot be carried over now can be later.
+        """
+        with suppress(sqlite3.Error):
+            if self._aside is None:
+                self._aside = sqlite3.connect(
+                    self.path, timeout=0, isolation_level=None, check_same_thread=False
+                )
+            self._aside.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def position(self) -> Position | None:
         for cursor, time, sessions in self._rows("SELECT cursor, time, sessions FROM position"):
@@ -287,6 +303,8 @@ class Store:
             raise _translate(self.path, error) from error
 
     def close(self) -> None:
+        if self._aside is not None:
+            self._aside.close()
         self._db.close()
         self._lock.close()
 

@@ -19,6 +19,8 @@ from f2b.store import Batch, Store
 PATIENCE = 1.0
 """Seconds that enforcing waits for a commit."""
 RETRY = 1.0
+CARRY_OVER = 5.0
+"""Seconds between two times that the write-ahead log is carried over."""
 CEILING = 200_000
 """Decisions kept for a store that does not answer; beyond it failures are dropped, bans never."""
 
@@ -72,6 +74,8 @@ class Recorder:
         self._next: _Gathered | None = None
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._carrying: asyncio.Task[None] | None = None
+        self._carried = float("-inf")
         self.committed: Position | None = None
         self.degraded: str | None = None
         self.dropped = 0
@@ -97,6 +101,7 @@ class Recorder:
             while self._writing or self._next:
                 if not await self._commit():
                     await asyncio.sleep(RETRY)
+            self._carry_over()
 
     async def between(self, work: Callable[[], T]) -> T:
         """Let something else use the store, between two transactions."""
@@ -109,14 +114,24 @@ class Recorder:
                 await asyncio.wait([running])
                 raise
 
+    def _carry_over(self) -> None:
+        """Beside the commits: they would wait for the disk, and bans for them."""
+        now = asyncio.get_running_loop().time()
+        if now - self._carried > CARRY_OVER and (self._carrying is None or self._carrying.done()):
+            self._carried = now
+            work = asyncio.to_thread(self._store.carry_over)
+            self._carrying = asyncio.get_running_loop().create_task(work)
+
     async def finish(self, timeout: float) -> bool:
         """Wait until everything is written; False if the time was not enough."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
+        if self._carrying is not None:
+            await asyncio.wait([self._carrying], timeout=timeout)
         while (waiting := self._writing or self._next) and loop.time() < deadline:
             await asyncio.wait([waiting.tried], timeout=deadline - loop.time())
             await asyncio.sleep(0.01)
-        return not (self._writing or self._next)
+        return not (self._writing or self._next or (self._carrying and not self._carrying.done()))
 
     async def _commit(self) -> bool:
         if self._writing is None:

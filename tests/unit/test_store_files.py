@@ -186,3 +186,54 @@ def nobody() -> Iterator[None]:
         yield
     finally:
         os.seteuid(user)
+
+
+# --- the write-ahead log ---------------------------------------------------------------------------
+
+
+def in_tables_alone(path: Path) -> int:
+    """How many failures a database has whose log is lost."""
+    alone = path.with_name("alone")
+    alone.write_bytes(path.read_bytes())
+    db = sqlite3.connect(alone)
+    (number,) = db.execute("SELECT count(*) FROM failures").fetchone()
+    db.close()
+    return int(number)
+
+
+def test_what_is_carried_over_needs_no_log(path: Path) -> None:
+    store = Store(path)
+    store.carry_over()
+    store.commit(Batch((found(1.0), found(2.0))))
+    assert in_tables_alone(path) == 0
+    store.carry_over()
+    assert in_tables_alone(path) == 2
+    store.commit(Batch((found(3.0),)))
+    store.carry_over()
+    assert in_tables_alone(path) == 3
+    store.close()
+
+
+def test_a_commit_waits_for_nobody_who_carries_over(path: Path) -> None:
+    store = Store(path)
+    store.commit(Batch((found(1.0),)))
+    reader = sqlite3.connect(path)
+    reader.execute("BEGIN").connection.execute("SELECT * FROM failures").fetchone()
+    store.commit(Batch((found(2.0),)))
+    store.carry_over()  # up to what the reader sees
+    store.commit(Batch((found(3.0),)))
+    reader.close()
+    assert len(list(store.failures("sshd", 1e9, 10.0))) == 3
+    store.close()
+
+
+def test_a_database_held_by_somebody_is_carried_over_later(path: Path) -> None:
+    store = Store(path)
+    store.commit(Batch((found(1.0),)))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    store.carry_over()
+    other.close()
+    store.carry_over()
+    assert in_tables_alone(path) == 1
+    store.close()

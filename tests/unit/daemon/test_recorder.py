@@ -317,6 +317,30 @@ def test_what_others_raise_reaches_them_alone(desk: Desk) -> None:
     at_work(desk, body)
 
 
+def test_the_log_is_carried_over_beside_the_commits(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried: list[float] = []
+
+    def slow() -> None:
+        time.sleep(0.3)
+        carried.append(time.monotonic())
+
+    monkeypatch.setattr(desk.store, "carry_over", slow)
+
+    async def body() -> None:
+        await desk.record(found(1))
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        await desk.record(found(2))
+        assert time.monotonic() - began < 0.2
+        assert not carried
+        assert await desk.recorder.finish(5)
+        assert len(carried) == 1
+
+    at_work(desk, body)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():
         await asyncio.sleep(0.005)
