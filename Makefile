@@ -69,7 +69,8 @@ python:
 
 .venv/run.done: setup.cfg setup.py .cache/packages.done | python
 	@$(PYTHON) -m venv --system-site-packages .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 --editable .
+	pip="$$PWD/.venv/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517"
+	$$pip --only-binary hyperscan --editable '.[fast]' 2>/dev/null || $$pip --editable .  # hyperscan has no wheel for every machine
 	touch $@
 
 .venv/test.done: .venv/run.done
@@ -85,6 +86,8 @@ wheels: | python  ## dist/: what install needs offline (then: PIP_NO_INDEX=1 PIP
 	$(PYTHON) -m venv --system-site-packages "$$venv"
 	"$$venv/bin/python" -m pip --quiet --disable-pip-version-check wheel --wheel-dir $(WHEELS) \
 	    $$(sed -n '/^install_requires/,/^$$/{/systemd-python/d;s/^ *\([a-z0-9-]*\) >= \(.*\)/\1>=\2/p}' setup.cfg) setuptools wheel
+	"$$venv/bin/python" -m pip --quiet --disable-pip-version-check wheel --wheel-dir $(WHEELS) --only-binary :all: \
+	    "$$(sed -n '/^fast =/{n;s/ //gp}' setup.cfg)" 2>/dev/null || echo "no hyperscan for this machine: f2b does without" >&2
 
 install: | python  ## /opt/f2b, /usr/local/bin/f2b, /etc/f2b, the systemd unit, the man pages (root)
 	@umask 022
@@ -93,7 +96,8 @@ install: | python  ## /opt/f2b, /usr/local/bin/f2b, /etc/f2b, the systemd unit, 
 	source=$$(mktemp -d); trap 'rm -rf "$$source"' EXIT
 	cp -r setup.cfg setup.py README.md LICENSE f2b "$$source"
 	$(PYTHON) -m venv --system-site-packages "$(TREE)"
-	"$(TREE)/bin/python" -m pip install --quiet --disable-pip-version-check --use-pep517 "$$source"
+	pip="$(TREE)/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517"
+	$$pip --only-binary hyperscan "$$source[fast]" 2>/dev/null || $$pip "$$source"  # hyperscan has no wheel for every machine
 	[ -z "$(DESTDIR)" ] || grep -rlIF "$(DESTDIR)" "$(TREE)/bin" "$(TREE)/pyvenv.cfg" | xargs -r sed -i 's|$(DESTDIR)||g'
 	install -d "$(DESTDIR)$(LOCAL)/bin" "$(DESTDIR)$(CONFIG)/jail.d"
 	ln -sfn "$(PREFIX)/bin/f2b" "$(DESTDIR)$(LOCAL)/bin/f2b"

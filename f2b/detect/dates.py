@@ -68,6 +68,14 @@ _SIGN = re.compile(r"[\d@](?::\d\d:\d\d|\d{7}|[0-9a-f]{24})")
 # The shapes without a time of day.
 _LABEL = re.compile(rb"@[0-9a-f]{24}")
 _NUMBER = re.compile(rb"[0-9]{8}[T -]?[0-9]{6}|(?:^\[?|audit\()[0-9]{10}")
+SIGNS = tuple(
+    re.compile(sign)
+    for sign in (
+        rf"(?::\d\d:\d\d|{_LABEL.pattern.decode()}|\d{{8}}[T -]?\d{{6}}|audit\(\d{{10}})",
+        r"^\[?\d{10}",
+    )
+)
+"""What `possible` looks for, for those who look for other regexes at the same time."""
 _NOUGHTS = bytes.maketrans(b"123456789", b"000000000")
 _LEAD = 40
 """More characters than a date has before its clock."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+from f2b.detect import dates
 from f2b.detect.automaton import Automaton, expression
 from f2b.detect.budget import Regex
 from f2b.detect.examination import overlooked
@@ -54,14 +55,21 @@ def _net(
             if number == len(factors):
                 factors.append(factor)
             owned[kind].setdefault(number, []).append(owner)
+    signs: list[int] = []
+    for sign in map(shape, dates.SIGNS if owned[Kind.MESSAGE] else ()):
+        if formed := _formed(sign, form):
+            signs.append(numbers.setdefault(formed, len(numbers)))
+            factors.append(sign)
     made = make(list(numbers), factors) if numbers else Found(Words(()))
+    if made.refused.intersection(signs):
+        raise ValueError("the engine does not take the signs of a date")
     owners = {
         kind: tuple(tuple(by.get(number, ())) for number in range(len(factors)))
         for kind, by in owned.items()
     }
     for each in owners.values():
         left.update(owner for number in made.refused for owner in each[number])
-    return Net(engine, owners, frozenset(left), made.finder)
+    return Net(engine, owners, frozenset(left), made.finder, tuple(signs))
 
 
 def _formed(factor: Row, form: Callable[[Row], Form | None]) -> Form | None:

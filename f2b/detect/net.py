@@ -64,13 +64,15 @@ Owners = tuple[tuple[Owner, ...], ...]
 class Net:
     """What finds the factors in a text, whose they are where it is of a kind; and who falls through.
 
-    That is every failregex without a factor that tells enough.
+    That is every failregex without a factor that tells enough. `signs` are the numbers under which signs of a date are
+    found, where a date matters and the engine looks for its signs as well.
     """
 
     engine: str
     owners: Mapping[Kind, Owners]
     unfactored: frozenset[Owner]
     finder: Finder = field(compare=False)
+    signs: tuple[int, ...] = ()
 
 
 def watched_alone(jails: Iterable[Watched]) -> Iterator[Watched]:

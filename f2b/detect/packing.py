@@ -48,6 +48,7 @@ def packed(net: Net, key: str) -> bytes:
             "engine": net.engine,
             "owners": {kind.name: owners for kind, owners in net.owners.items()},
             "unfactored": sorted(net.unfactored),
+            "signs": net.signs,
         }
     ).encode()
     body = len(header).to_bytes(_LENGTH, "big") + header + net.finder.dumped()
@@ -71,7 +72,7 @@ def unpacked(data: bytes, key: str) -> Net:
         unfactored = frozenset(_owners(header["unfactored"]))
         engine = str(header["engine"])
         finder = (Words if engine == WORDS else Automaton).loaded(body[end:])
-        return Net(engine, owners, unfactored, finder)
+        return Net(engine, owners, unfactored, finder, tuple(map(int, header["signs"])))
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"damaged: {error!r}") from error
 

@@ -34,6 +34,7 @@ class Sieve:
         self._everyone: Marks = MappingProxyType({jail.name: None for jail in jails})
         self._longest = min((jail.maxlength for jail in jails), default=line.CAP)
         self._scan = net.finder.scan
+        self._signs = frozenset(net.signs)
         self._built, self._alone = net.owners[Kind.BUILT], net.owners[Kind.MESSAGE]
         routes = Routes(jails, net.unfactored)
         self._route = routes.route if routes.any or any(self._alone) else None
@@ -58,8 +59,7 @@ class Sieve:
         wants: tuple[Want, ...] = ()
         if self._route:
             wants, dated = self._route(field)
-            # A text that was encoded may have had a date in other scripts' digits.
-            if dated and (text is not message or dates.possible(text)):
+            if dated and self._may_have_date(text, found):
                 alone = self._scan_dateless(message, text, found)
         if not found and not alone and not wants:
             return NOBODY
@@ -70,6 +70,12 @@ class Sieve:
                 self._known.clear()
             marks = self._known[key] = self._marks(key)
         return marks
+
+    def _may_have_date(self, text: bytes, found: Ids) -> bool:
+        if self._signs:
+            return not self._signs.isdisjoint(found)
+        # One that is not ASCII may have a date in other scripts' digits.
+        return not text.isascii() or dates.possible(text)
 
     def _scan_dateless(self, message: bytes, text: bytes, found: Ids) -> Ids:
         """What is found where the message is the line, and loses its date."""

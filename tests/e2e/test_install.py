@@ -49,11 +49,13 @@ def staged(tmp_path: Path, wheels: Path) -> Staged:
     return Staged(tmp_path, wheels)
 
 
-def test_a_life_of_an_installation(staged: Staged) -> None:
+def test_a_life_of_an_installation(staged: Staged, wheels: Path) -> None:
     """One test, because each installation takes seconds: install, run, change, install again, upgrade, remove."""
     staged.make("install")
     assert_complete(staged)
     assert_runs(staged)
+    brought = staged.root.glob("opt/f2b/lib/python3*/site-packages/hyperscan")
+    assert any(brought) == any(wheels.glob("hyperscan-*"))
 
     his = {
         staged.config / "jail.d/mine.conf": "[sshd]\nenabled = true\n",
