@@ -5,6 +5,7 @@ status tells whether all that must be reached was; of the quick form, whether no
 """
 
 import argparse
+import os
 import sys
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ def main() -> int:
     if unknown := set(options.names) - set(MEASURES):
         parser.error(f"there is no {', '.join(sorted(unknown))}, only {', '.join(MEASURES)}")
     use_tools()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles f2b at each of its starts
     plan = QUICK if options.quick else Plan()
     if count := options.entries:
         plan = replace(plan, entries=count, many_entries=count, growth_entries=count)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from f2b.addresses import Family, Offender, parse
-from f2b.model import Ban, Banned, Failure, Found, Source
+from f2b.model import Ban, Banned, Failure, Found, Position, Source
 from f2b.store import Batch, Store
 from tests.bench.daemons import Peer, Tail
 from tests.bench.meter import cost, resident
@@ -21,6 +21,7 @@ from tests.support.netns import Namespace
 from tests.support.processes import wait_until
 
 BY_HAND = 1000
+CURSOR = f"s={0:032x};i={{:x}};b={0:032x};m=1;t=1;x=1"
 TABLE, SET = ["inet", "f2b-table"], "addr-set-custom"
 
 
@@ -143,16 +144,20 @@ def fill(daemon: Daemon, bans: int = 0, tracked: int = 0) -> None:
 
 
 def decisions(bans: int, tracked: int, now: float) -> Batch:
-    """So many bans by hand in jail custom, and in jail sshd so many offenders who have failed once."""
+    """So many bans by hand in jail custom, and in jail sshd so many offenders who have failed once.
+
+    The journal is read up to there: else each failure would be remembered, to be known when it comes again.
+    """
     made = [
         Banned(Ban("custom", offender, now, now + 86_400, 1, Source.HAND))
         for offender in offenders(bans)
     ]
     seen = [
-        Found("sshd", offender, Failure(offender, now - 60, f"s=0;i={number:x};b=0"), counts=True)
+        Found("sshd", offender, Failure(offender, now - 60, CURSOR.format(number)), counts=True)
         for number, offender in enumerate(offenders(tracked))
     ]
-    return Batch((*made, *seen))
+    position = Position(CURSOR.format(tracked), now - 60) if tracked else None
+    return Batch((*made, *seen), position)
 
 
 def listed(server: Namespace, name: str = SET) -> int:
