@@ -16,7 +16,7 @@ NAME = 256
 
 FIELDS = (
     "MESSAGE", "SYSLOG_IDENTIFIER", "SYSLOG_PID", "CONTAINER_ID", "_BOOT_ID", "_COMM", "_HOSTNAME", "_PID",
-    "_SYSTEMD_UNIT", "_TRANSPORT", "_SOURCE_MONOTONIC_TIMESTAMP", "_SOURCE_REALTIME_TIMESTAMP",
+    "_SYSTEMD_UNIT", "_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP",
 )  # fmt: skip
 """All that a filter looks at; what a journalmatch asks for comes to that."""
 

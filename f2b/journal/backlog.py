@@ -76,7 +76,10 @@ class Backlog:
         self._full = self._full + 1 if full else 0
         if self.sift is not None and self._full >= FULL:
             self._full = 0
-            self._begin()
+            try:
+                self._begin()
+            except (OSError, ValueError):
+                self.end()  # what was read with care must not be lost for that
 
     def end(self) -> None:
         """Let go of the files."""
@@ -124,7 +127,6 @@ class Backlog:
     def _stride(self, handle: Any, sift: Sift, place: Position, limit: int) -> Stride | None:
         advance, fetch = handle._next, handle._get
         sift.begin()
-        names = sift.fields
         marked = sift.named_plainly if self._plain else sift.candidates
         seek(handle, place)
         if not advance() or (handle._get_cursor() == place.cursor and not advance()):
@@ -139,10 +141,7 @@ class Backlog:
                 entries.append(taken(handle, handle._get_all()))
             else:
                 if marks:
-                    every = handle._get_all()
-                    # Hundreds of them wait for the regexes: whole, they would not stay in the processor's cache.
-                    fields = {name: every[name] for name in names if name in every}
-                    entries.append(taken(handle, fields, marks))
+                    entries.append(taken(handle, handle._get_all(), marks, sift.fields))
             if looked == STRIDE or len(entries) == limit:
                 break
             if not advance():
@@ -163,11 +162,19 @@ def _written_before(one: Cursor, other: Cursor) -> bool:
     return (one.source == other.source or one.boot == other.boot) and other.is_after(one)
 
 
-def taken(handle: Any, fields: dict[str, Any], marks: Marks | None = None) -> Entry:
-    """Make an entry of what the library has under its finger."""
+def taken(
+    handle: Any,
+    fields: dict[str, Any],
+    marks: Marks | None = None,
+    names: Collection[str] | None = None,
+) -> Entry:
+    """Make an entry of what the library has under its finger, with the fields of these names or with all."""
     if fields.get("_TRANSPORT") == b"kernel":
         fields["__MONOTONIC_TIMESTAMP"] = b"%d" % handle._get_monotonic().timestamp
     time = _stamp(fields.get("_SOURCE_REALTIME_TIMESTAMP")) or handle._get_realtime()
+    if names is not None:
+        # Hundreds of entries wait for the regexes: whole, they would not stay in the processor's cache.
+        fields = {name: fields[name] for name in names if name in fields}
     return Entry(handle._get_cursor(), time / 1e6, fields, marks)
 
 

@@ -167,4 +167,4 @@ def test_what_a_filter_looks_at_is_known(reading: Reading, ident: bytes) -> None
     settings = FilterSettings(name="test", failregex=(regex,), reading=reading)
     Filter(settings).find(Entry("c", 0.0, fields))
     assert "CONTAINER_ID" in fields.asked
-    assert fields.asked <= {*line.FIELDS, "__MONOTONIC_TIMESTAMP"}  # which the reader adds
+    assert fields.asked <= {*line.FIELDS}

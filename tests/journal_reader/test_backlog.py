@@ -1,0 +1,230 @@
+"""Much to read: once, past what nobody wants, and nothing lost or repeated where strides meet careful steps."""
+
+import errno
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from f2b.journal import backlog
+from f2b.journal.backlog import Field
+from f2b.journal.reader import JournalReader
+from f2b.model import Entry, Marks
+from tests.journal_reader.conftest import Attach
+from tests.journal_reader.reading import START, drain, texts
+from tests.support.export import Journal, count
+from tests.support.processes import wait_until
+
+MARKED: Marks = {"jail": (0,)}
+TOTAL = 3000
+
+
+class Every:
+    """Wants every n-th message, and remembers how it was asked."""
+
+    fields = ("MESSAGE", "U")
+
+    def __init__(self, period: int = 7) -> None:
+        self._period = period
+        self.strides = self.plainly = self.carefully = 0
+
+    def begin(self) -> None:
+        self.strides += 1
+
+    def candidates(self, message: bytes, field: Field) -> Marks:  # noqa: ARG002
+        self.carefully += 1
+        return self._marks(message)
+
+    def named_plainly(self, message: bytes, field: Field) -> Marks:  # noqa: ARG002
+        self.plainly += 1
+        return self._marks(message)
+
+    def _marks(self, message: bytes) -> Marks:
+        return {} if int(message[1:]) % self._period else MARKED
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog, "STRIDE", 100)
+
+
+def written(feed: Journal, total: int = TOTAL, start: int = 0, **fields: str) -> None:
+    for number in range(start, start + total):
+        feed.add(START + number, MESSAGE=f"m{number}", U=str(number % 3), X="x", **fields)
+    arrived(feed)
+
+
+def arrived(feed: Journal) -> None:
+    feed.flush()
+    wait_until(lambda: count(feed.folder, feed.boot) == feed.added, "all entries in the file")
+
+
+def passing(reader: JournalReader, limit: int = 30) -> Iterator[Entry]:
+    """What is handed out, up to the end."""
+    while True:
+        before = reader.looked
+        yield from (entry for entry, _ in reader.read(limit))
+        if reader.looked == before:
+            return
+
+
+def wanted(total: int = TOTAL, start: int = 0) -> list[str]:
+    return [f"m{number}" for number in range(start, start + total) if number % 7 == 0]
+
+
+@pytest.mark.parametrize("match", ["*", "U=0 + U=1 + U=2", "U=0 + U=1 + U=2 + V=1 W=1 + X=y"])
+def test_what_is_wanted_comes_once_and_in_order(feed: Journal, attach: Attach, match: str) -> None:
+    written(feed)
+    reader, sift = attach(match=match), Every()
+    reader.pass_over(sift)
+    found = [*passing(reader)]
+    assert texts(found) == wanted()
+    assert reader.looked == TOTAL
+    assert sift.plainly > TOTAL / 2
+    assert all(entry.marks == MARKED for entry in found)
+
+
+def test_an_entry_of_a_stride_is_that_of_a_careful_step(feed: Journal, attach: Attach) -> None:
+    written(feed, _SOURCE_REALTIME_TIMESTAMP=str(round(START * 1e6)))
+    reader = attach()
+    reader.pass_over(Every(1))
+    plain = drain(attach())
+    for one, other in zip(passing(reader), plain, strict=True):
+        assert (one.cursor, one.time) == (other.cursor, other.time)
+        assert one.fields.items() <= other.fields.items()
+        assert one.fields["U"] == other.fields["U"]
+
+
+def test_strides_along_matches_pay_where_few_entries_fit(feed: Journal, attach: Attach) -> None:
+    for number in range(TOTAL):
+        fits = number % 20 == 0
+        feed.add(START + number, MESSAGE=f"m{number}", U="0" if fits else "1")
+    arrived(feed)
+    few, sift = attach(match="U=0"), Every(1)
+    few.pass_over(sift)
+    assert texts([*passing(few, 10)]) == [f"m{number}" for number in range(0, TOTAL, 20)]
+    assert few.looked == TOTAL / 20
+    # Most entries fit: one that does not is looked at all the same, which costs less than to look it up.
+    many = attach(match="U=1")
+    many.pass_over(Every(1))
+    found = {entry.cursor for entry in passing(many)}
+    assert len(found) == many.looked > TOTAL * 0.95
+
+
+def test_a_restart_goes_on_behind_what_was_passed_over(feed: Journal, attach: Attach) -> None:
+    written(feed)
+    first = attach()
+    first.pass_over(Every())
+    found = []
+    while first.looked < TOTAL / 2:
+        found += [entry for entry, _ in first.read(30)]
+    again = attach(first.last)
+    again.pass_over(Every())
+    assert texts([*found, *passing(again)]) == wanted()
+
+
+def test_an_entry_without_message_is_handed_out(feed: Journal, attach: Attach) -> None:
+    written(feed, 1000)
+    feed.add(START + 1000, X="no message")
+    written(feed, 1000, start=1001)
+    reader = attach()
+    reader.pass_over(Every(10_000))
+    assert [entry.fields.get("X") for entry in passing(reader)] == [b"x", b"no message"]
+
+
+def test_a_name_with_blanks_anywhere_makes_strides_careful(feed: Journal, attach: Attach) -> None:
+    written(feed, SYSLOG_IDENTIFIER="plain")
+    feed.add(START + TOTAL, MESSAGE="m1", SYSLOG_IDENTIFIER="not so plain")
+    arrived(feed)
+    reader, sift = attach(), Every()
+    reader.pass_over(sift)
+    assert texts([*passing(reader)]) == wanted()
+    assert sift.strides
+    assert not sift.plainly
+
+
+def test_files_are_crossed_within_strides(folder: Path, attach: Attach) -> None:
+    for part in range(3):
+        with Journal(folder) as feed:
+            written(feed, 1000, start=part * 1000)
+    reader = attach()
+    reader.pass_over(Every())
+    assert texts([*passing(reader)]) == wanted()
+
+
+def test_a_file_that_goes_away_ends_a_backlog_and_loses_nothing(
+    folder: Path, attach: Attach
+) -> None:
+    with Journal(folder) as old:
+        written(old, 1000)
+    with Journal(folder) as feed:
+        written(feed, 2000, start=1000)
+    reader = attach()
+    reader.pass_over(Every())
+    found = []
+    while reader.looked < 1500:
+        found += [entry for entry, _ in reader.read(30)]
+    next(folder.glob(f"test-{old.boot[:8]}*")).unlink()
+    time.sleep(1.1)  # the reader looks after its files once a second
+    assert texts([*found, *passing(reader)]) == wanted()
+
+
+def test_without_a_sift_everything_is_wanted_again(feed: Journal, attach: Attach) -> None:
+    written(feed)
+    reader = attach()
+    reader.pass_over(Every())
+    while reader.looked < 1000:
+        reader.read(30)
+    left = TOTAL - reader.looked
+    reader.pass_over(None)
+    assert len(drain(reader)) == left
+
+
+@pytest.mark.parametrize("units", [1, 12])
+def test_a_flood_is_read_whole_by_strides_and_steps_together(
+    feed: Journal, attach: Attach, units: int
+) -> None:
+    """The backlog is read while it grows, and its end is the live edge."""
+    total = 12_000
+    pick = random.Random(units)
+
+    def write() -> None:
+        for number in range(total):
+            feed.add(time.time(), MESSAGE=f"m{number}", U=f"u{pick.randrange(units)}")
+            if number % 50 == 0:
+                feed.flush()
+                time.sleep(0.0005)
+        feed.flush()
+
+    reader, sift = attach(match=" + ".join(f"U=u{unit}" for unit in range(units))), Every(3)
+    reader.pass_over(sift)
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(0.1)
+    found: list[Entry] = []
+    deadline = time.monotonic() + 30
+    while len(found) < total // 3 and time.monotonic() < deadline:
+        found += passing(reader)
+        time.sleep(random.choice((0.001, 0.05)))  # now it lags behind, now it does not
+    writer.join()
+    assert texts(found) == [f"m{number}" for number in range(0, total, 3)]
+    assert sift.strides
+    assert sift.carefully
+
+
+def test_a_journal_that_cannot_be_opened_twice_is_read_with_care(
+    feed: Journal, attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(feed)
+    reader, sift = attach(), Every()
+    reader.pass_over(sift)
+
+    def refused(_: backlog.Backlog) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(backlog.Backlog, "_begin", refused)
+    assert texts([*passing(reader)]) == wanted()
+    assert sift.carefully == TOTAL
