@@ -2,6 +2,7 @@
 
 import asyncio
 import select
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -41,6 +42,24 @@ def test_own_end_of_a_tunnel(host: Namespace) -> None:
         own = texts(interfaces.own_addresses())
     assert "203.0.113.1" in own
     assert "203.0.113.2" not in own
+
+
+ANOTHER = """
+from pyroute2 import IPRoute
+with IPRoute() as netlink:
+    for each in netlink.get_addr():
+        found = dict(each["attrs"])
+        print(found.get("IFA_LOCAL") or found["IFA_ADDRESS"])
+"""
+
+
+def test_another_library_reads_the_same(host: Namespace) -> None:
+    host.run(["ip", "addr", "add", "203.0.113.1", "peer", "203.0.113.2", "dev", "eth1"])
+    theirs = set(host.run([sys.executable, "-c", ANOTHER]).split())
+    with host.inside():
+        own = texts(interfaces.own_addresses())
+    assert own - {"127.0.0.0/8"} == theirs - {"127.0.0.1"}
+    assert len(theirs) > 6
 
 
 def test_gateways(host: Namespace) -> None:
