@@ -109,28 +109,29 @@ def _ends_blank(items: Sequence[Shape]) -> bool:
     for item in reversed(items):
         if item is Edge.BEGIN:
             return True
-        if not _blank_at_end(item):
+        if not blank_at_end(item):
             return False
         if least(item):
             return True
     return False
 
 
-def _blank_at_end(item: Shape) -> bool:
+def blank_at_end(item: Shape) -> bool:
+    """Whether what it takes, if anything, ends with a blank."""
     match item:
         case Chars(mask):
             return not mask & PRINTED
         case Row(items):
             for each in reversed(items):
-                if not _blank_at_end(each):
+                if not blank_at_end(each):
                     return False
                 if least(each):
                     break
             return True
         case Either(options):
-            return all(map(_blank_at_end, options))
+            return all(map(blank_at_end, options))
         case Loop(_, _, body):
-            return _blank_at_end(body)
+            return blank_at_end(body)
         case _:
             return False
 

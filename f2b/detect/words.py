@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple, Self
 
+from f2b.detect.factor import blank_at_end
 from f2b.detect.net import NONE, Ids
 from f2b.detect.shape import Chars, Edge, Either, Loop, Row, Shape
 from f2b.detect.symbols import BEYOND
@@ -23,8 +24,6 @@ Texts = frozenset[str]
 MOST_TEXTS = 48
 MOST_WORDS = 32
 SHORTEST = 2
-ENOUGH = 3
-"""So many common words together are rare enough."""
 
 _ALNUM = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _FOLDED = [
@@ -46,6 +45,8 @@ class _Part(NamedTuple):
 
     texts: Texts | None
     clauses: tuple[Clause, ...] = ()
+    closes: bool = False
+    """Whether it ends with a blank, if it is there at all."""
 
 
 _ANY = _Part(None)
@@ -53,10 +54,8 @@ _BETWEEN = _Part(frozenset({" "}))
 
 
 def clauses(factor: Row) -> tuple[Clause, ...]:
-    """What every line needs that has the factor, the clause that says most first; none if they say too little."""
-    found = _surrounded(_part(factor)).clauses
-    telling = len(found) >= ENOUGH or (found and _COMMON.isdisjoint(found[0]))
-    return found if telling else ()
+    """What every line needs that has the factor, the clause that says most first; none if nothing is sure."""
+    return _surrounded(_part(factor)).clauses
 
 
 class Words:
@@ -106,6 +105,10 @@ def _encoded(clause: Clause) -> frozenset[bytes]:
 
 
 def _part(node: Shape) -> _Part:
+    return _made(node)._replace(closes=blank_at_end(node))
+
+
+def _made(node: Shape) -> _Part:
     match node:
         case Edge():
             return _BETWEEN
@@ -152,8 +155,11 @@ def _row(parts: Iterable[_Part]) -> _Part:
             known = False
             found += _in_run(run)
             found += part.clauses
-            # What is known begins anew, behind something that is not.
+            # What is known begins anew, behind something that is not; but behind a blank words are whole.
+            blank = all(text.endswith(" ") for text in run) and (part.closes or part.texts)
             run = part.texts or frozenset({""})
+            if blank:
+                run = frozenset(f" {text.removeprefix(' ')}" for text in run)
         else:
             run = longer
     if known:
