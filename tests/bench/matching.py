@@ -57,8 +57,8 @@ def _rows(
     name = f"a message of noise, {len(many)} filters, {engine}"
     passed = sum(bool(sieves[1].named_plainly(*each)) for each in noise)
     yield Row(
-        what=name, unit="M/s", ours=[1 / time for time in times[1]], must=at_least(1),
-        aim=at_least(2),
+        what=name, unit="M/s", ours=[1 / time for time in times[1]],
+        must=None if engine == "words" else at_least(1), aim=at_least(2),
     )  # fmt: skip
     yield Row(
         what=f"{name}; floor: {len(few)}", unit="µs", ours=times[1], floor=times[0],
