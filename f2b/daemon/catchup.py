@@ -18,9 +18,9 @@ from f2b.decide.jail import Jail
 from f2b.detect.budget import Guard
 from f2b.detect.filter import Filter
 from f2b.detect.search import Take
-from f2b.journal.backlog import Field, Sift
 from f2b.journal.match import union
 from f2b.journal.reader import JournalReader, reached
+from f2b.journal.sift import Field, Sift
 from f2b.model import Decision, Entry, Failure, Marks, Position, Suspect
 from f2b.store import Batch, Store
 

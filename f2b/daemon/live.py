@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from f2b.config.settings import Latency
 from f2b.decide.jail import Jail
-from f2b.journal.backlog import Sift
 from f2b.journal.match import union
 from f2b.journal.reader import JournalReader
+from f2b.journal.sift import Sift
 from f2b.model import Entry, Position
 
 BATCH = 250

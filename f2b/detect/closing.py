@@ -15,7 +15,7 @@ from f2b.detect.filter import Filter
 from f2b.detect.search import Searcher
 from f2b.detect.shape import NoShapeError, parsed
 from f2b.detect.sieve import NOBODY, Sieve
-from f2b.journal.backlog import PLAIN, Field
+from f2b.journal.sift import PLAIN, Field
 from f2b.model import Marks
 
 Groups = frozenset[str]

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from f2b.detect.net import KINDS, Kind, Owner, Watched
-from f2b.journal.backlog import PLAIN, Field
 from f2b.journal.match import EVERYTHING, Group, Match
+from f2b.journal.sift import PLAIN, Field
 
 Places = tuple[int, ...]
 

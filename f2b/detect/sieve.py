@@ -14,7 +14,7 @@ from f2b.detect import dates, line
 from f2b.detect.net import Ids, Kind, Net, Watched
 from f2b.detect.routes import Places, Routes, Want
 from f2b.detect.symbols import encoded
-from f2b.journal.backlog import PLAIN, Field
+from f2b.journal.sift import PLAIN, Field
 from f2b.model import Marks
 
 NOBODY: Marks = MappingProxyType({})

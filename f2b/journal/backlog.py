@@ -7,13 +7,13 @@ to something broken, has not happened.
 
 # ruff: noqa: SLF001 - see f2b.journal.reader
 
-import re
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 from systemd import _reader, journal
 
 from f2b.journal.cursor import Cursor
+from f2b.journal.sift import PLAIN, Sift
 from f2b.model import Entry, Marks, Position
 
 STRIDE = 4096
@@ -22,28 +22,6 @@ FULL = 2
 """So many full batches one after the other are a backlog."""
 WEIGHED = 64
 """After so many strides it may be another mixture of entries."""
-
-PLAIN = re.compile(rb"[!-~]+")
-"""A name without blanks, as programs have them."""
-
-Field = Callable[[str], bytes]
-"""Fetches a field of the entry at hand; raises KeyError where it has none of that name."""
-
-
-class Sift(Protocol):
-    """Says of a MESSAGE whom its entry may concern. Nobody will ask for other `fields` of it."""
-
-    @property
-    def fields(self) -> Collection[str]: ...
-
-    def begin(self) -> None:
-        """Hear of a new stride: what came of earlier ones is known by now."""
-
-    def candidates(self, message: bytes, field: Field) -> Marks:
-        """Of any entry."""
-
-    def named_plainly(self, message: bytes, field: Field) -> Marks:
-        """Of one whose program has a plain name: that costs less."""
 
 
 class Stride(NamedTuple):

@@ -21,10 +21,11 @@ from typing import Any
 from systemd import journal
 
 from f2b.errors import JournalError, NotPermittedError
-from f2b.journal.backlog import Backlog, Sift, seek, taken
+from f2b.journal.backlog import Backlog, seek, taken
 from f2b.journal.cursor import Cursor, reached
 from f2b.journal.files import Files
 from f2b.journal.match import Group
+from f2b.journal.sift import Sift
 from f2b.model import Entry, Position
 
 __all__ = ["Gap", "JournalReader", "reached"]

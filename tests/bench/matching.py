@@ -10,7 +10,7 @@ from f2b.decide.assemble import assemble
 from f2b.decide.jail import Jail
 from f2b.detect import automaton
 from f2b.detect.sieve import Sieve
-from f2b.journal.backlog import Field
+from f2b.journal.sift import Field
 from f2b.model import Entry
 from tests.bench.entries import Program, Writer
 from tests.bench.meter import cost

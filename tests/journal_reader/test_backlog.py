@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from f2b.journal import backlog
-from f2b.journal.backlog import Field
 from f2b.journal.reader import JournalReader
+from f2b.journal.sift import Field
 from f2b.model import Entry, Marks
 from tests.journal_reader.conftest import Attach
 from tests.journal_reader.reading import START, drain, texts

@@ -10,8 +10,8 @@ from f2b.detect.filter import Filter
 from f2b.detect.mesh import woven
 from f2b.detect.net import Watched
 from f2b.detect.sieve import Sieve
-from f2b.journal.backlog import Field
 from f2b.journal.match import Match, parse_text
+from f2b.journal.sift import Field
 from tests.unit.decide.making import HERE, located
 
 ENGINES = ("words", "hyperscan")

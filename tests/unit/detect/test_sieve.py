@@ -7,7 +7,7 @@ import pytest
 from f2b.config.settings import Reading
 from f2b.detect.net import Watched
 from f2b.detect.sieve import MOST_REMEMBERED, NOBODY, Sieve
-from f2b.journal.backlog import Field
+from f2b.journal.sift import Field
 from f2b.model import Marks
 from tests.support.sieving import ENGINES, engine, fields, jail, sieve
 
