@@ -49,6 +49,7 @@ def on_disk(tmp_path: Path, disk: Path, server: Namespace, journal: Journal) -> 
     """A daemon with its database on that disk, which knows one ban already."""
     settings = {"dbfile": str(disk / "db")}
     daemon = Daemon(tmp_path / "f2b", journal.folder, server, jails=THREE, settings=settings)
+    daemon.module = "tests.e2e.full_log"
     try:
         daemon.start()
         fail(journal, FIRST, 3)
