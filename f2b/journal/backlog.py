@@ -93,6 +93,7 @@ class Backlog:
 
     def _begin(self) -> None:
         """Look for the last entry of all, with a handle of its own: one with matches that goes there may stay deaf."""
+        self.end()
         self._handle = handle = journal.Reader(**self._options)
         handle.seek_tail()
         if handle._previous():
