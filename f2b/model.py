@@ -31,7 +31,8 @@ Marks = Mapping[str, tuple[int, ...] | None]
 class Entry(NamedTuple):
     """One journal record. A field that occurs more than once has a list of values.
 
-    `marks` is what a sieve said of it; None: it was not asked, and the entry may concern everybody.
+    `marks` is what a sieve said of it; None: it was not asked, and the entry may concern everybody. Empty: nobody, and
+    it is asked about all the same, to see whether that is so.
     """
 
     cursor: str

@@ -142,6 +142,9 @@ class Health:
         """Say once what went wrong beside the loop."""
         if (error := self._catch_ups.failure()) is not None:
             self._events.error(f"the past of a jail could not be read: {error}")
+        if self._engine.overlooked:
+            self._events.error(f"bug in the sieve, which overlooked {self._engine.overlooked}")
+            self._engine.overlooked = ""
         for jail in self._engine.jails.values():
             if jail.bug is not None:
                 self._events.error(f"bug in the filter of jail {jail.name}: {jail.bug}")

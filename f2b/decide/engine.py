@@ -53,6 +53,8 @@ class Engine:
         self._lines = Lines()
         self.slow: list[Slow] = []
         """What took too long to be answered here; whoever can answer it takes it from this list."""
+        self.overlooked = ""
+        """What the sieve overlooked that never should."""
         self.asked: list[Asked] = []
         """What was found and counts only when somebody has been asked; who asks takes it away."""
 
@@ -65,6 +67,10 @@ class Engine:
             found = self._look(jail, entry, jail.filter.find, places)
             if found is not None:
                 decisions += self.weigh(jail, found, now)
+                if entry.marks is not None and not entry.marks:
+                    self.overlooked = (
+                        f"a failure of jail {jail.name}, journal entry {entry.cursor}"
+                    )
         return decisions
 
     def pass_over(self, entries: int) -> None:
@@ -223,7 +229,7 @@ class Engine:
         fields = entry.fields
         if fields.get("_SYSTEMD_UNIT") == OWN_UNIT:
             return
-        if entry.marks is None:
+        if not entry.marks:
             for jail in self.jails.values():
                 if jail.match and jail.match.fits(fields):
                     yield jail, None

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from f2b.journal import backlog
+from f2b.journal import reader as module
 from f2b.journal.reader import JournalReader
 from f2b.journal.sift import Field
 from f2b.model import Entry, Marks
@@ -49,6 +50,7 @@ class Every:
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "STRIDE", 100)
+    monkeypatch.setattr(module, "DOUBTED", 10**9)
 
 
 def written(feed: Journal, total: int = TOTAL, start: int = 0, **fields: str) -> None:
@@ -144,6 +146,18 @@ def test_a_name_with_blanks_anywhere_makes_strides_careful(feed: Journal, attach
     assert texts([*passing(reader)]) == wanted()
     assert sift.strides
     assert not sift.plainly
+
+
+def test_of_live_entries_that_nobody_wants_some_are_handed_out(
+    feed: Journal, attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DOUBTED", 10)
+    written(feed, 25)
+    reader = attach()
+    reader.pass_over(Every(10_000))
+    found = [*passing(reader)]
+    assert texts(found) == ["m0", "m9", "m19"]
+    assert [bool(entry.marks) for entry in found] == [True, False, False]
 
 
 def test_files_are_crossed_within_strides(folder: Path, attach: Attach) -> None:

@@ -1,5 +1,7 @@
 """All jails together: who reads an entry, who is never counted, what a reload and an unban do."""
 
+from dataclasses import replace
+
 import pytest
 
 from f2b.addresses import parse
@@ -9,6 +11,8 @@ from f2b.errors import ControlError
 from f2b.model import Decision, Forgiven, Found, Lifted, Reason
 from tests.unit.decide.making import (
     CUSTOM,
+    LATER,
+    PLAIN,
     RECIDIVE,
     banned,
     bans,
@@ -17,6 +21,7 @@ from tests.unit.decide.making import (
     failure,
     jail,
     lifted,
+    located,
 )
 
 A = "192.0.2.7"
@@ -360,3 +365,35 @@ def test_a_ban_for_a_failure_that_two_jails_see_stands_in_both() -> None:
     assert engine.covering(parse(A)) == [("sshd", parse(A))]
     engine.count(other, failure(A, 1000), 1000)
     assert engine.covering(parse(A)) == [("sshd", parse(A)), ("other", parse(A))]
+
+
+# --- what a sieve said ------------------------------------------------------------------------------
+
+
+def test_only_marked_jails_are_asked_and_only_their_marked_regexes() -> None:
+    filter_ = replace(PLAIN, failregex=located("bad <HOST>$", "good <HOST>$"))
+    engine = Engine([jail(filter=filter_), jail(name="other", filter=filter_)])
+    for marks, found in (
+        (None, ["sshd", "other"]),
+        ({"other": None}, ["other"]),
+        ({"other": (0,), "gone": None}, ["other"]),
+        ({"other": (1,)}, []),
+    ):
+        decisions = engine.feed(entry("bad 192.0.2.7")._replace(marks=marks), LATER)
+        assert [d.jail for d in decisions if isinstance(d, Found)] == found
+    assert engine.overlooked == ""
+
+
+def test_what_the_sieve_overlooked_counts_and_is_told() -> None:
+    engine = Engine([jail()])
+    assert engine.feed(entry("good 192.0.2.7")._replace(marks={}), LATER) == []
+    assert engine.overlooked == ""
+    assert len(engine.feed(entry("bad 192.0.2.7")._replace(marks={}), LATER)) == 1
+    assert engine.overlooked == "a failure of jail sshd, journal entry bad 192.0.2.7@1000.0"
+
+
+def test_entries_passed_over_are_entries() -> None:
+    engine = Engine([jail()])
+    engine.pass_over(41)
+    engine.feed(entry("bad 192.0.2.7"), LATER)
+    assert engine.entries == 42
