@@ -142,5 +142,5 @@ uninstall:  ## take the wall down and remove what install put there; your files 
 	    [ ! -d "$(DESTDIR)$(CONFIG)" ] || find "$(DESTDIR)$(CONFIG)" -depth -type d -empty -delete
 	    rm -rf "$(TREE)"
 	fi
-	rm -f "$(DESTDIR)$(LOCAL)/bin/f2b" $(UNITS) $(MANUALS)
+	rm -f "$(DESTDIR)$(LOCAL)/bin/f2b" "$(DESTDIR)/var/lib/f2b/sieve" $(UNITS) $(MANUALS)
 	if $(BOOTED); then journalctl --update-catalog; systemctl daemon-reload; fi

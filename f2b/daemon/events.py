@@ -1,12 +1,14 @@
 """What the daemon says of itself: to the journal with fields, or to stderr where there is no journal to write to.
 
-Owns the log socket. It never blocks: a line that journald cannot take at once is dropped and counted, and of what an
-attacker can cause (Found lines) only so many a second are written.
+Owns the log socket. It never blocks: lines that journald cannot take at once wait for it, beyond MOST_WAITING they are
+dropped and counted, and of what an attacker can cause (Found lines) only so many a second are written.
 """
 
+import asyncio
 import os
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -16,6 +18,9 @@ from f2b.model import Ban, Banned, Decision, Found, Lifted, Prolonged, Reason
 
 JOURNAL = Path("/run/systemd/journal/socket")
 FOUND_PER_SECOND = 200
+GOODBYE = 0.5
+MOST_WAITING = 20_000
+"""Lines that wait for journald: its socket holds 512 of them (10 where nobody raised net.unix.max_dgram_qlen)."""
 
 MESSAGE_IDS = {
     "found": "9a7f6c0f7f0e4d0c8e0a3a9a5f2f1b01",
@@ -44,6 +49,7 @@ class Events:
         self._clock = clock
         self.threshold = threshold
         self._socket = _journal_socket(target)
+        self._waiting: deque[bytes] = deque()
         self._second = 0
         self._found = 0
         self.dropped = 0
@@ -125,10 +131,43 @@ class Events:
             "SYSLOG_IDENTIFIER": "f2b",
             **(fields or {}),
         }
-        try:
-            self._socket.send(b"".join(_field(name, value) for name, value in record.items()))
-        except OSError:
+        if len(self._waiting) >= MOST_WAITING:
             self.dropped += 1
+            return
+        self._waiting.append(b"".join(_field(name, value) for name, value in record.items()))
+        if len(self._waiting) == 1 and not self._flush():
+            try:
+                asyncio.get_running_loop().add_writer(self._socket, self._go_on)
+            except RuntimeError:  # before the loop runs nobody would call us
+                self._waiting.clear()
+                self.dropped += 1
+
+    def finish(self, timeout: float = GOODBYE) -> None:
+        """Give journald so many seconds for what waits; a line that it does not take then is lost."""
+        if self._socket is None or not self._waiting:
+            return
+        self._socket.settimeout(timeout)
+        self._flush()
+        self.dropped += len(self._waiting)
+        self._waiting.clear()
+
+    def _flush(self) -> bool:
+        """Write what waits, until there is none or journald takes no more."""
+        assert self._socket is not None
+        while self._waiting:
+            try:
+                self._socket.send(self._waiting[0])
+            except (BlockingIOError, TimeoutError):
+                return False
+            except OSError:
+                self.dropped += 1
+            self._waiting.popleft()
+        return True
+
+    def _go_on(self) -> None:
+        assert self._socket is not None
+        if self._flush():
+            asyncio.get_running_loop().remove_writer(self._socket)
 
     def _ban(self, event: str, ban: Ban, text: str, level: Level = Level.NOTICE) -> None:
         fields = {

@@ -200,6 +200,7 @@ class Service:
         self._enforcer.close()
         self._store.close()
         self._events.notice("f2b has stopped")
+        self._events.finish()
 
     def _give_up(self) -> None:
         """End at once: a thread may hang in a commit for ever, and cannot be ended. A kill loses nothing."""

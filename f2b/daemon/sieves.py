@@ -73,7 +73,8 @@ class Sieves:
                 data = await _woven(jails, key)
             sieve = Sieve(jails, unpacked(data, key))
         except (OSError, ValueError, TimeoutError) as error:
-            self._complain(f"no sieve, every entry is asked about: {error!r}")
+            why = str(error) or f"it takes longer than {LONGEST:.0f} s"
+            self._complain(f"no sieve, every entry is asked about until a reload: {why}")
             return
         # It is made again at the next start if it cannot be kept.
         with contextlib.suppress(OSError):

@@ -1,8 +1,10 @@
 """What the daemon says of itself, in fail2ban's words and with fields."""
 
+import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -196,3 +198,69 @@ def test_on_a_terminal_it_says_it_on_stderr(
     monkeypatch.delenv("JOURNAL_STREAM", raising=False)
     Events("auto", Level.INFO, Clock()).error("oops")
     assert capsys.readouterr().err.endswith(" ERROR   oops\n")
+
+
+# --- a journald that cannot keep up ----------------------------------------------------------------
+
+
+def many(journald: Journald, number: int) -> list[str]:
+    for each in range(number):
+        journald.events.info(f"line {each}")
+    return [f"line {each}" for each in range(number)]
+
+
+def test_lines_wait_for_journald_and_come_in_order(journald: Journald) -> None:
+    async def burst() -> list[str]:
+        written = many(journald, 3000)
+        read: list[str] = []
+        while len(read) < len(written):
+            read += journald.messages()
+            await asyncio.sleep(0)
+        assert read == written
+        return read
+
+    assert len(asyncio.run(burst())) == 3000
+    assert journald.events.dropped == 0
+
+
+def test_too_many_are_dropped_and_counted(
+    journald: Journald, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING", 50)
+
+    async def burst() -> int:
+        many(journald, 3000)
+        return len(journald.messages())
+
+    read = asyncio.run(burst())
+    assert journald.events.dropped == 3000 - read - 50
+
+
+def test_at_the_end_journald_has_a_moment(journald: Journald) -> None:
+    async def burst() -> None:
+        many(journald, 2000)
+
+    asyncio.run(burst())
+    read = journald.messages()
+    reader = asyncio.to_thread(journald.events.finish, 0.2)
+
+    async def finish() -> None:
+        task = asyncio.create_task(reader)
+        while not task.done():
+            read.extend(journald.messages())
+            await asyncio.sleep(0.001)
+
+    asyncio.run(finish())
+    read += journald.messages()
+    assert read == [f"line {each}" for each in range(2000)]
+
+
+def test_one_that_takes_nothing_holds_up_no_end(journald: Journald) -> None:
+    async def burst() -> None:
+        many(journald, 2000)
+
+    asyncio.run(burst())
+    began = time.monotonic()
+    journald.events.finish(0.05)
+    assert time.monotonic() - began < 1
+    assert journald.events.dropped == 2000 - len(journald.messages())
