@@ -111,8 +111,7 @@ class Service:
             self._engine, self._recorder, parts.store, parts.events, self._config.daemon.journal,
             time.time,
         )  # fmt: skip
-        folder = self._config.daemon.dbfile.parent
-        self._sieves = Sieves(folder, self._sift, self._events.warning)
+        self._sieves = Sieves(self._config.daemon.dbfile, self._sift, self._events.warning)
         self._health = Health(
             self._engine, self._recorder, self._enforcer, self._catch_ups, self._questions,
             self._events, self._pace, self._actions, self._sieves,

@@ -36,9 +36,9 @@ class Sieves:
     """Calls `use` with the sieve when there is one, and with None while there is none. `engine`: what it goes by."""
 
     def __init__(
-        self, folder: Path, use: Callable[[Sieve | None], None], complain: Callable[[str], None]
+        self, database: Path, use: Callable[[Sieve | None], None], complain: Callable[[str], None]
     ) -> None:
-        self._file = folder / NAME
+        self._file = database.with_name(NAME)
         self._use = use
         self._complain = complain
         self._machine = tuple(_machine())

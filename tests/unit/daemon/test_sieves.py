@@ -34,7 +34,7 @@ class Office:
     def __init__(self, folder: Path) -> None:
         self.told: list[str] = []
         self.sieve: Sieve | None = None
-        self.sieves = Sieves(folder, self._use, self.told.append)
+        self.sieves = Sieves(folder / "db", self._use, self.told.append)
 
     def _use(self, sieve: Sieve | None) -> None:
         self.sieve = sieve
