@@ -258,7 +258,9 @@ class _Past:
         if not self._match.fits(entry.fields):
             return None
         self._filter.guard.begin()
-        places = None if entry.marks is None else entry.marks[self.jail]
+        places = (
+            entry.marks[self.jail] if entry.marks else None
+        )  # empty: nobody is marked, and it is doubted
         failure = self._filter.find(entry, places)
         self._gather(entry, warm=warm)
         return failure

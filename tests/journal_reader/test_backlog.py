@@ -9,15 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from f2b.config.settings import FilterSettings
+from f2b.daemon.catchup import _Past
+from f2b.detect.budget import Guard
 from f2b.journal import backlog
 from f2b.journal import reader as module
 from f2b.journal.reader import JournalReader
 from f2b.journal.sift import Field
-from f2b.model import Entry, Marks
+from f2b.model import Entry, Marks, Position
 from tests.journal_reader.conftest import Attach
 from tests.journal_reader.reading import START, drain, texts
 from tests.support.export import Journal, count
 from tests.support.processes import wait_until
+from tests.support.sieving import sieve, watched
+from tests.unit.decide.making import jail, located
 
 MARKED: Marks = {"jail": (0,)}
 TOTAL = 3000
@@ -242,3 +247,32 @@ def test_a_journal_that_cannot_be_opened_twice_is_read_with_care(
     monkeypatch.setattr(backlog.Backlog, "_begin", refused)
     assert texts([*passing(reader)]) == wanted()
     assert sift.carefully == TOTAL
+
+
+def test_a_past_is_read_whole_while_the_sieve_is_doubted(
+    feed: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DOUBTED", 10)
+    for number in range(600):
+        bad = number % 50 == 49
+        text = f"refused a strange login of 192.0.2.{number % 250}" if bad else "nothing of note"
+        writer = {"SYSLOG_IDENTIFIER": "x", "_PID": "1", "_SYSTEMD_UNIT": "x.service"}
+        feed.add(START + number, MESSAGE=text, **writer)
+    arrived(feed)
+    watching = jail(
+        filter=FilterSettings(
+            name="x",
+            failregex=located("refused a strange login of <HOST>$"),
+            journalmatch=located("_SYSTEMD_UNIT=x.service"),
+        )
+    )
+    assert watching.match
+    sift = sieve([watched("sshd", watching.filter, watching.settings.filter, watching.match)])
+    past = _Past(watching, str(feed.folder), START, Position(None, START + 1e6), Guard())
+    past.pass_over(sift)
+    past.open()
+    found = 0
+    while (failures := past.read()) is not None:
+        found += len(failures)
+    past.close()
+    assert found == 12
