@@ -258,9 +258,8 @@ class _Past:
         if not self._match.fits(entry.fields):
             return None
         self._filter.guard.begin()
-        places = (
-            entry.marks[self.jail] if entry.marks else None
-        )  # empty: nobody is marked, and it is doubted
+        # Without marks it is anybody's, or doubted.
+        places = entry.marks[self.jail] if entry.marks else None
         failure = self._filter.find(entry, places)
         self._gather(entry, warm=warm)
         return failure
