@@ -34,6 +34,8 @@ journalmatch = SYSLOG_IDENTIFIER=domino
 
 """
 JAILS = TRAPPED + MAIL
+WITHOUT = "tests.e2e.without_sieve"
+"""Else it would depend on the moment whether these lines reach a regex."""
 SET, MAIL_SET = "addr-set-trapped", "addr-set-mail"
 
 
@@ -64,7 +66,7 @@ def slow(daemon: Daemon) -> dict[str, object]:
 
 @pytest.fixture
 def trapped(tmp_path: Path, server: Namespace, journal: Journal) -> Daemon:
-    return Daemon(tmp_path / "f2b", journal.folder, server, jails=JAILS)
+    return Daemon(tmp_path / "f2b", journal.folder, server, jails=JAILS, module=WITHOUT)
 
 
 def test_after_three_hostile_lines_an_ordinary_attack_is_banned(
@@ -73,7 +75,9 @@ def test_after_three_hostile_lines_an_ordinary_attack_is_banned(
     """Through journald, as an attacker's words come."""
     with (
         Journald(tmp_path) as journald,
-        Daemon(tmp_path / "f2b", journald.journal, server, jails=TRAPPED) as daemon,
+        Daemon(
+            tmp_path / "f2b", journald.journal, server, jails=TRAPPED, module=WITHOUT
+        ) as daemon,
     ):
         for line in [DOMINO.hostile] * 3 + [ordinary(ONE)] * 3:
             journald.run(["logger", "-t", "domino", "--", line])
@@ -152,3 +156,14 @@ def test_a_reload_lets_go_of_what_waits(trapped: Daemon, journal: Journal) -> No
         daemon.cli("reload")
         wait_until(lambda: banned(daemon, SET, ONE), "the ban by the mended regex", 20)
         wait_until(lambda: slow(daemon)["quarantined"] == [], "the end of the quarantine", 5)
+
+
+def test_a_sieve_rules_hostile_lines_out(
+    tmp_path: Path, server: Namespace, journal: Journal
+) -> None:
+    with Daemon(tmp_path / "f2b", journal.folder, server, jails=TRAPPED) as daemon:
+        wait_until(lambda: asked(daemon, "status")["sieve"], "the sieve")
+        say(journal, *[DOMINO.hostile] * 20, *[ordinary(ONE)] * 3)
+        wait_until(lambda: banned(daemon, SET, ONE), "the ban", 20)
+        assert slow(daemon)["quarantined"] == []
+        assert lane(daemon) == []
