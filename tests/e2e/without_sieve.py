@@ -8,7 +8,7 @@ from f2b.daemon.sieves import Sieves
 from f2b.decide.jail import Jail
 
 
-def renew(self: Sieves, jails: Iterable[Jail]) -> None:  # noqa: ARG001
+def renew(self: Sieves, jails: Iterable[Jail]) -> None:
     """There is none."""
 
 
