@@ -95,7 +95,7 @@ def of_journal(
     from f2b.journal.reader import JournalReader  # noqa: PLC0415 - text needs no libsystemd
 
     def seen(entry: Entry) -> str:
-        return line.READINGS[reading][0](line.head(entry.fields), entry.fields, line.CAP)
+        return line.Lines().read(line.READINGS[reading][0], entry.fields, line.CAP)
 
     reader = JournalReader(source, match.groups or None)
     with closing(reader):

@@ -7,7 +7,7 @@ yield to live entries, has a filter of its own, and leaves out what the store al
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from f2b.config.diff import fingerprint
 from f2b.daemon.pace import SLICE as TURN
@@ -161,16 +161,18 @@ class CatchUps:
         return await self._recorder.between(select)
 
 
-class _OfOneJail:
+class _OfOneJail(Sift):
     """What a sift says of one jail."""
 
     def __init__(self, sift: Sift, jail: str) -> None:
         self._sift = sift
         self._jail = jail
         self.fields = sift.fields
+        self.names = sift.names
+        self.index = sift.index
 
-    def begin(self) -> None:
-        self._sift.begin()
+    def within(self, values: Mapping[str, Collection[bytes]]) -> Sift:
+        return _OfOneJail(self._sift.within(values), self._jail)
 
     def candidates(self, message: bytes, field: Field) -> Marks:
         return self._mine(self._sift.candidates(message, field))

@@ -7,7 +7,7 @@ at more often.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from f2b.config.settings import Latency
@@ -18,7 +18,7 @@ from f2b.journal.sift import Sift
 from f2b.model import Entry, Position
 
 BATCH = 250
-EAGER, IDLE, QUIET = 0.01, 0.25, 1.0
+EAGER, IDLE, QUIET = 0.005, 0.25, 1.0
 """Seconds between two looks at the journal: with a failure in the last minute, without, and latency = quiet."""
 ATTENTION = 60.0
 
@@ -67,6 +67,10 @@ class Live:
     def pass_over(self, sift: Sift | None) -> None:
         """Pass over what nobody wants, as this says."""
         self.reader.pass_over(sift)
+
+    def hosts(self) -> Collection[bytes]:
+        """The names of those that have written in the journal."""
+        return self.reader.names("_HOSTNAME")
 
     def read(self) -> Look:
         before = self.reader.looked

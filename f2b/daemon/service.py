@@ -111,7 +111,9 @@ class Service:
             self._engine, self._recorder, parts.store, parts.events, self._config.daemon.journal,
             time.time,
         )  # fmt: skip
-        self._sieves = Sieves(self._config.daemon.dbfile, self._sift, self._events.warning)
+        settings = parts.config.daemon
+        self._live = Live(settings.journal, self._engine.jails.values(), self._events.error)
+        self._sieves = Sieves(settings.dbfile, self._sift, self._events.warning, self._live.hosts)
         self._health = Health(
             self._engine, self._recorder, self._enforcer, self._catch_ups, self._questions,
             self._events, self._pace, self._actions, self._sieves,
@@ -122,8 +124,6 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
-        source = self._config.daemon.journal
-        self._live = Live(source, self._engine.jails.values(), self._events.error)
         self._gathered: list[Decision] = []
         self._followed = self._fed = float("-inf")
         self._purged = time.monotonic()
@@ -257,7 +257,7 @@ class Service:
 
     def _sift(self, sieve: Sieve | None) -> None:
         filters = {name: jail.filter for name, jail in self._engine.jails.items()}
-        self._live.pass_over(Closing(sieve, filters) if sieve else None)
+        self._live.pass_over(Closing.of(sieve, filters) if sieve else None)
         self._catch_ups.pass_over(sieve)
 
     async def _decide(self, look: Look) -> bool:
@@ -306,12 +306,12 @@ class Service:
         self, decisions: Sequence[Decision], position: Position | None = None
     ) -> None:
         """Remember, then enforce, then say so: what was gathered, and these."""
-        decisions = [*self._gathered, *decisions]
+        decisions = (*self._gathered, *decisions)
         self._gathered.clear()
         rows = self._actions.plan(decisions)
         try:
             done = self._actions.superseded()
-            await self._recorder.record(Batch(tuple(decisions), position, outbox=rows, done=done))
+            await self._recorder.record(Batch(decisions, position, outbox=rows, done=done))
         finally:
             # Also when cancelled: it is decided.
             self._enforcer.submit(wall.touching(self._engine, decisions))

@@ -15,16 +15,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-import f2b
+from f2b.child import ENVIRONMENT
 from f2b.decide.jail import Jail
 from f2b.detect import packing
 from f2b.detect.net import Watched
 from f2b.detect.packing import asking, fingerprint, unpacked
 from f2b.detect.sieve import Sieve
+from f2b.journal.sift import SMALL
 
 NAME = "sieve"
 LOOM = "f2b.detect.loom"
-PATH = os.fspath(Path(f2b.__file__).parent.parent)
 LARGEST = 64 << 20
 LONGEST = 300.0
 """Seconds that the process may take."""
@@ -36,8 +36,14 @@ class Sieves:
     """Calls `use` with the sieve when there is one, and with None while there is none. `engine`: what it goes by."""
 
     def __init__(
-        self, database: Path, use: Callable[[Sieve | None], None], complain: Callable[[str], None]
+        self,
+        database: Path,
+        use: Callable[[Sieve | None], None],
+        complain: Callable[[str], None],
+        hosts: Callable[[], Iterable[bytes]],
     ) -> None:
+        """`hosts` tells the names of those that have written in the journal."""
+        self._hosts = hosts
         self._file = database.with_name(NAME)
         self._use = use
         self._complain = complain
@@ -46,17 +52,21 @@ class Sieves:
         self.engine = ""
 
     def renew(self, jails: Iterable[Jail]) -> None:
-        """Take the sieve that is stored for just these jails and this machine, or begin to make it."""
+        """Take the sieve that is stored for just these jails, hosts and this machine, or begin to make it."""
         self.stop()
         self._take(None)
         watched = tuple(map(_watched, filter(_reads, jails)))
         if not watched:
             return
-        key = fingerprint(watched, *self._machine)
+        names = tuple(self._hosts()) or (os.fsencode(platform.node()),)
+        small = all(map(SMALL.fullmatch, names))
+        key = fingerprint(watched, *self._machine, small=small)
         try:
-            self._take(Sieve(watched, unpacked(_read(self._file), key)))
+            self._take(Sieve.over(watched, unpacked(_read(self._file), key)))
         except (OSError, ValueError):
-            self._making = asyncio.get_running_loop().create_task(self._make(watched, key))
+            self._making = asyncio.get_running_loop().create_task(
+                self._make(watched, key, small=small)
+            )
 
     def stop(self) -> None:
         if self._making is not None:
@@ -67,11 +77,11 @@ class Sieves:
         self.engine = sieve.engine if sieve else ""
         self._use(sieve)
 
-    async def _make(self, jails: Sequence[Watched], key: str) -> None:
+    async def _make(self, jails: Sequence[Watched], key: str, *, small: bool) -> None:
         try:
             async with asyncio.timeout(LONGEST):
-                data = await _woven(jails, key)
-            sieve = Sieve(jails, unpacked(data, key))
+                data = await _woven(jails, key, small=small)
+            sieve = Sieve.over(jails, unpacked(data, key))
         except (OSError, ValueError, TimeoutError) as error:
             why = str(error) or f"it takes longer than {LONGEST:.0f} s"
             self._complain(f"no sieve, every entry is asked about until a reload: {why}")
@@ -94,16 +104,16 @@ def _watched(jail: Jail) -> Watched:
     )
 
 
-async def _woven(jails: Sequence[Watched], key: str) -> bytes:
+async def _woven(jails: Sequence[Watched], key: str, *, small: bool) -> bytes:
     """Raises OSError when there can be no process, ValueError when it fails."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", LOOM,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        env={"PYTHONPATH": PATH},
+        env=ENVIRONMENT,
     )  # fmt: skip
     try:
-        data, _ = await process.communicate(asking(jails, key))
+        data, _ = await process.communicate(asking(jails, key, small=small))
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -8,16 +8,14 @@ while. Each jail has a bounded queue: what does not fit is dropped and counted.
 import asyncio
 import contextlib
 import json
-import os
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from itertools import count
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import f2b
+from f2b.child import ENVIRONMENT
 from f2b.decide.engine import Slow
 from f2b.detect import lane
 from f2b.detect.search import Question, Searcher, Take
@@ -223,7 +221,7 @@ class _Child:
                 sys.executable, "-P", "-S", "-m", lane.__name__,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL, limit=LIMIT,
-                env={"PYTHONPATH": os.fspath(Path(f2b.__file__).parent.parent)},
+                env=ENVIRONMENT,
             )  # fmt: skip
         return self._process
 

@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any, Self
 
 from f2b.detect.factor import ENOUGH, bits, trimmed
-from f2b.detect.net import NONE, Ids
 from f2b.detect.shape import Chars, Edge, Either, Loop, Row, Shape
 from f2b.detect.symbols import ALL, BEYOND, NEWLINE
 
@@ -44,9 +43,7 @@ class Automaton:
 
     def __init__(self, database: Any) -> None:
         self._database = database
-        self._hits: list[int] = []
-        self.scan = _scanner(database.scan, self._hits)
-        """The numbers of the expressions that occur in a text, in ascending order."""
+        self.search = database.scan
 
     @classmethod
     def compiled(cls, expressions: Sequence[str]) -> tuple[Self, frozenset[int]]:
@@ -85,6 +82,9 @@ class Automaton:
             raise ValueError(f"no automaton for this machine: {error}") from error
         return cls(database)
 
+    def __reduce__(self) -> tuple[Callable[[bytes], Self], tuple[bytes]]:
+        return type(self).loaded, (self.dumped(),)
+
     def dumped(self) -> bytes:
         import hyperscan  # noqa: PLC0415
 
@@ -101,21 +101,6 @@ def _compile(expressions: dict[int, str]) -> Any:
         flags=hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_DOTALL,
     )
     return database
-
-
-def _scanner(search: Callable[..., object], hits: list[int]) -> Callable[[bytes], Ids]:
-    def found(number: int, *_: object) -> None:
-        hits.append(number)
-
-    def scan(text: bytes) -> Ids:
-        search(text, found)
-        if not hits:
-            return NONE
-        ids = tuple(sorted(hits))
-        hits.clear()
-        return ids
-
-    return scan
 
 
 def written(node: Shape) -> str:

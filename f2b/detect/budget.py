@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from f2b.config.settings import NOWHERE
+from f2b.detect.failregex import Captured, capturing
 from f2b.errors import Origin
 
 BUDGET = 0.025
@@ -43,9 +44,11 @@ class Regex:
     strikes: int = 0
     cost: float = 0.0
     search: Search = field(init=False)
+    captured: Captured = field(init=False)
 
     def __post_init__(self) -> None:
         self.search = searching(self.pattern)
+        self.captured = capturing(self.pattern)
 
 
 class OverBudget(Exception):  # noqa: N818 - it is no error

@@ -5,67 +5,73 @@ closes; of a session that is not open it changes nothing, and is no failure. So 
 have one. A session is one process's, whatever its <F-MLFID> says.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import reduce
-from typing import Any
+from typing import Any, Self
 
 from f2b.detect import line
 from f2b.detect.budget import Regex
 from f2b.detect.filter import Filter
 from f2b.detect.search import Searcher
+from f2b.detect.session import Sessions
 from f2b.detect.shape import NoShapeError, parsed
-from f2b.detect.sieve import NOBODY, Sieve
-from f2b.journal.sift import PLAIN, Field
-from f2b.model import Marks
+from f2b.detect.sieve import Sieve
+from f2b.journal.sift import PLAIN, Field, Sift
+from f2b.model import Entry, Marks
 
 Groups = frozenset[str]
+Places = frozenset[int]
 
 _NONE: Groups = frozenset()
 
 
-class Closing:
-    """A sieve for entries that are read in strides and then fed to these filters, all before the next stride begins."""
+class Closing(Sieve):
+    """A sieve for entries that are read in strides and then fed, all before the next stride begins."""
 
-    def __init__(self, sieve: Sieve, filters: Mapping[str, Filter]) -> None:
-        self._sieve = sieve
-        self.fields = sieve.fields
-        self._closes = {
-            name: places
-            for name, filter_ in filters.items()
-            if (places := frozenset(closing(filter_.searcher)))
-        }
-        self._sessions = {name: filters[name].sessions for name in self._closes}
+    def __init__(
+        self, sieve: Sieve, closes: Mapping[str, Places], sessions: Mapping[str, Sessions]
+    ) -> None:
+        """`closes`, by jail, are the places of the failregexes that only close."""
+        super().__init__(*sieve.made_of)
+        self._closes = closes
+        self._sessions = sessions
         self._ahead: set[str] = set()
         """The processes whose entries were handed out in this stride: some may open a session."""
 
+    @classmethod
+    def of(cls, sieve: Sieve, filters: Mapping[str, Filter]) -> Self:
+        """For these filters to be fed."""
+        closes = {name: Places(closing(each.searcher)) for name, each in filters.items()}
+        closes = {name: places for name, places in closes.items() if places}
+        return cls(sieve, closes, {name: filters[name].sessions for name in closes})
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        """Without the sessions: those of another process are not ours."""
+        return type(self), (Sieve(*self.made_of), self._closes, {})
+
+    def within(self, values: Mapping[str, Collection[bytes]]) -> Sieve:
+        return Closing(super().within(values), self._closes, self._sessions)
+
     def begin(self) -> None:
-        """What was handed out is fed."""
         self._ahead.clear()
 
-    def candidates(self, message: bytes, field: Field) -> Marks:
-        return self._sieve.candidates(message, field)
+    def handed(self, entry: Entry) -> None:
+        if entry.marks is None or not self._closes.keys().isdisjoint(entry.marks):
+            self._ahead.add(line.pid(entry.fields))
 
-    def named_plainly(self, message: bytes, field: Field) -> Marks:
-        marks = self._sieve.named_plainly(message, field)
-        if not marks or self._closes.keys().isdisjoint(marks):
-            return marks
-        process = _process(field)
-        if self._only_close(marks) and not self._may_be_open(process, marks):
-            return NOBODY
-        self._ahead.add(process)
-        return marks
-
-    def _may_be_open(self, process: str, jails: Iterable[str]) -> bool:
-        if process in self._ahead:
-            return True
-        return any(self._sessions[name].any_of(process) for name in jails)
-
-    def _only_close(self, marks: Marks) -> bool:
+    def parting(self, marks: Marks, field: Field) -> str | None:
         for name, places in marks.items():
             closes = self._closes.get(name)
             if closes is None or places is None or not closes.issuperset(places):
-                return False
-        return True
+                return None
+        process = _process(field)
+        return None if process in self._ahead else process
+
+    def open(self, process: str, marks: Marks) -> bool:
+        return any(self._sessions[name].any_of(process) for name in marks)
+
+    def abroad(self) -> Sift | None:
+        return self
 
 
 def closing(searcher: Searcher) -> Iterator[int]:
@@ -80,7 +86,7 @@ def closing(searcher: Searcher) -> Iterator[int]:
 
 
 def _process(field: Field) -> str:
-    """As `line.pid` tells it."""
+    """What `line.pid` tells of an entry, of which only what is needed is fetched."""
     for name in ("SYSLOG_PID", "_PID"):
         try:
             value = field(name)

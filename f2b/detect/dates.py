@@ -13,6 +13,7 @@ _CLOCK = r"\d\d?:\d\d:\d\d"
 _FRACTION = r"(?:[.,]\d{1,12})?"
 # A number behind the time of day may well be the name of a host.
 _YEAR = r"(?:19|20)\d\d"
+_COMPACT = rf"{_YEAR}\d{{4}}[T -]?\d{{6}}"
 _ZONE = r"(?:Z|UTC|GMT|[+-]\d\d:?\d\d)"
 _ISO = (
     rf"\d{{4}}(?:-\d\d?-|/\d\d?/|\.\d\d?\.)\d\d?(?:T|  ?){_CLOCK}{_FRACTION}"
@@ -29,7 +30,7 @@ _SHAPES = {
         rf"\d\d?[-/]\d\d?[-/](?:\d{{4}}|\d\d)[: ]{_CLOCK}{_FRACTION}",
         rf"\d\d?-{_MONTH}-(?:\d{{4}}|\d\d) {_CLOCK}{_FRACTION}(?: {_ZONE}(?!\w))?",
         rf"\d{{6}}\s{{1,8}}{_CLOCK}",
-        r"\d{8}[T -]?\d{6}",
+        _COMPACT,
         r"(?:(?<=^\[)|(?<=audit\())\d{10,11}(?:\.\d{3,6})?",
     ),
     "[A-Zs]": (
@@ -67,11 +68,11 @@ _DATE = re.compile(rf"(?:{_BEGINS}(?:{'|'.join(_GROUPS)})|^(?:{'|'.join(_AT_THE_
 _SIGN = re.compile(r"[\d@](?::\d\d:\d\d|\d{7}|[0-9a-f]{24})")
 # The shapes without a time of day.
 _LABEL = re.compile(rb"@[0-9a-f]{24}")
-_NUMBER = re.compile(rb"[0-9]{8}[T -]?[0-9]{6}|(?:^\[?|audit\()[0-9]{10}")
+_NUMBER = re.compile(rf"{_COMPACT}|(?:^\[?|audit\()\d{{10}}".encode())
 SIGNS = tuple(
     re.compile(sign)
     for sign in (
-        rf"(?::\d\d:\d\d|{_LABEL.pattern.decode()}|\d{{8}}[T -]?\d{{6}}|audit\(\d{{10}})",
+        rf"(?::\d\d:\d\d|{_LABEL.pattern.decode()}|{_COMPACT}|audit\(\d{{10}})",
         r"^\[?\d{10}",
     )
 )

@@ -2,7 +2,8 @@ r"""The part of a line's shape that must stand in MESSAGE, whatever stands befor
 
 In front of the message stands a head, `host ident[pid]: `. Where it is plain, that is where ident and pid are there
 and all three are of `[!-~]+`, one can tell from a regex how far it can come in there: it walks through the head's
-zones, and what it takes behind the last item that can lead out of the head it takes of the message.
+zones, and what it takes behind the last item that can lead out of the head it takes of the message. Much more can be
+told where no host has a capital letter in its name: then what begins with one (`Failed password`) is in no host.
 """
 
 import math
@@ -12,7 +13,7 @@ from functools import reduce
 from operator import or_
 
 from f2b.detect.shape import Chars, Edge, Either, Loop, Row, Shape, least
-from f2b.detect.symbols import ALL, NEWLINE, PRINTED, mask_of
+from f2b.detect.symbols import ALL, CAPITALS, NEWLINE, PRINTED, mask_of
 
 BLANK = mask_of(" ")
 BRACKET = mask_of("]")
@@ -40,12 +41,16 @@ class Zone(IntFlag):
 HEAD = Zone.HOST | Zone.IDENT | Zone.BRACKET | Zone.COLON
 
 
-def in_message(line: Row) -> Row:
-    """The factor of a line that has a plain head; empty if everything may stand in the head."""
+def in_message(line: Row, *, small: bool = False) -> Row:
+    """The factor of a line that has a plain head; empty if everything may stand in the head.
+
+    `small`: hosts have names without capital letters.
+    """
+    hosts = PRINTED & ~CAPITALS if small else PRINTED
     zones = HEAD
     leaves = -1
     for place, item in enumerate(line.items):
-        after = walk(item, zones)
+        after = walk(item, zones, hosts)
         if Zone.MESSAGE in after:
             leaves = place
         zones = after & HEAD
@@ -57,21 +62,21 @@ def in_message(line: Row) -> Row:
     return Row((Edge.BREAK, *rest) if _ends_blank(taken) else rest)
 
 
-def walk(item: Shape, zones: Zone) -> Zone:
-    """Where one may be behind an item, that may have been in these zones before."""
+def walk(item: Shape, zones: Zone, hosts: int = PRINTED) -> Zone:
+    """Where one may be behind an item, that may have been in these zones before. Hosts have names of `hosts`."""
     match item:
         case Chars(mask):
-            return _step(mask, zones)
+            return _step(mask, zones, hosts)
         case Row(items):
             for each in items:
-                zones = walk(each, zones)
+                zones = walk(each, zones, hosts)
             return zones
         case Either(options):
-            return reduce(or_, (walk(option, zones) for option in options))
+            return reduce(or_, (walk(option, zones, hosts) for option in options))
         case Loop(rounds, _, body):
             for _ in range(rounds):
-                zones = walk(body, zones)
-            return _as_often_as_one_likes(body, zones)
+                zones = walk(body, zones, hosts)
+            return _as_often_as_one_likes(body, zones, hosts)
         case Edge.BEGIN:
             return zones & ~(Zone.BRACKET | Zone.COLON)  # a line without host begins with ident
         case Edge.END:
@@ -80,16 +85,18 @@ def walk(item: Shape, zones: Zone) -> Zone:
             raise ValueError(f"no part of a line: {item}")
 
 
-def _as_often_as_one_likes(body: Shape, zones: Zone) -> Zone:
-    while (more := zones | walk(body, zones)) != zones:
+def _as_often_as_one_likes(body: Shape, zones: Zone, hosts: int) -> Zone:
+    while (more := zones | walk(body, zones, hosts)) != zones:
         zones = more
     return zones
 
 
-def _step(mask: int, zones: Zone) -> Zone:
+def _step(mask: int, zones: Zone, hosts: int) -> Zone:
     after = Zone.NOWHERE
+    if mask & hosts:
+        after |= zones & Zone.HOST
     if mask & PRINTED:
-        after |= zones & (Zone.HOST | Zone.IDENT)
+        after |= zones & Zone.IDENT
     if mask & BLANK:
         if Zone.HOST in zones:
             after |= Zone.IDENT

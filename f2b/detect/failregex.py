@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from f2b.config.settings import Located
 from f2b.detect.flags import localized
@@ -33,6 +33,7 @@ IDENTITY = frozenset({"ip4", "ip6", "dns", "fid", "mlfid"})
 LITERAL_ALONE = frozenset({"ID", "PORT"})
 
 Groups = dict[str, str]
+Captured = Callable[[re.Match[str]], Groups]
 
 _TAG = re.compile(r"<(?P<close>/?)(?P<f>F-)?(?P<name>[A-Z0-9][A-Z0-9_-]*)(?P<empty>/?)>")
 _PART = re.compile(r"(?P<kind>alt|tuple)_(?P<name>.+?)(?:_\d+)?")
@@ -111,10 +112,21 @@ def compile_failregex(
     return pattern
 
 
+def capturing(pattern: re.Pattern[str]) -> Captured:
+    """What tells of a match of this pattern what its groups hold: `captured`, or only as much of it as is needed."""
+    return captured if any(map(_PART.fullmatch, pattern.groupindex)) else _taking_part
+
+
 def captured(match: re.Match[str]) -> Groups:
     """What the groups hold that took part, with <F-ALT_X_n> filling X and <F-TUPLE_X_n> joined to it."""
-    groups = {name: text for name, text in match.groupdict().items() if text is not None}
-    return _joined(groups) if "_" in "".join(groups) else groups
+    return _joined(_taking_part(match))
+
+
+def _taking_part(match: re.Match[str]) -> Groups:
+    groups = match.groupdict()
+    if None not in groups.values():
+        return groups
+    return {name: text for name, text in groups.items() if text is not None}
 
 
 def _joined(groups: Groups) -> Groups:

@@ -10,7 +10,7 @@ from f2b.detect.budget import Guard
 from f2b.detect.failregex import Groups
 from f2b.detect.ring import Ring
 from f2b.detect.search import Question, Searcher, Take
-from f2b.detect.session import Merged, Sessions, has_identity
+from f2b.detect.session import Sessions
 from f2b.model import Entry, Failure, Suspect
 
 WIDEST = {Family.INET: 8, Family.INET6: 16}
@@ -114,16 +114,13 @@ class Filter:
 
     def _hit(self, take: Take, entry: Entry) -> Hit:
         regex, groups = take.regex, take.groups
-        session = _session_key(groups, self.lines.head(entry.fields), entry)
+        head, process = self.lines.writer(entry.fields)
+        session = _session_key(groups, head, entry)
         if session is None:  # then <F-NOFAIL> has no effect, as in fail2ban
             user = groups.get("user")
             return Hit(regex, groups, (user,) if user else (), None, failed=True)
-        process = line.pid(entry.fields)
-        merged: Merged = self.sessions.merge(session, groups, entry.time, process)
-        if merged.failed and not has_identity(merged.groups):
-            self.sessions.suspend(session)
-            return Hit(regex, merged.groups, merged.users, session, failed=False)
-        return Hit(regex, merged.groups, merged.users, session, merged.failed)
+        known, users, failed = self.sessions.merge(session, groups, entry.time, process)
+        return Hit(regex, known, users, session, failed)
 
     def failure(self, hit: Hit, entry: Entry) -> Failure | None:
         """What a hit comes to, unless it names no valid address."""

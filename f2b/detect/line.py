@@ -31,16 +31,15 @@ Make = Callable[[str, Fields, int], str]
 
 def build(fields: Fields) -> str:
     r"""``host ident[pid]: message``, ended by a newline; inner newlines become the two characters ``\n``."""
-    return built(head(fields), fields, CAP)
+    return Lines().read(built, fields, CAP)
 
 
-def head(fields: Fields) -> str:
+def head(fields: Fields, process: str) -> str:
     """``host ident[pid]:``, which says whose line it is; what is absent is left out."""
     host = text(fields, "_HOSTNAME")[:NAME]
     ident = (text(fields, "SYSLOG_IDENTIFIER") or text(fields, "_COMM"))[:NAME]
     if not ident:
         return host
-    process = pid(fields)
     program = f"{ident}[{_number(process)}]:" if process else f"{ident}:"
     return f"{host} {program}" if host else program
 
@@ -55,7 +54,7 @@ def pid(fields: Fields) -> str:
 
 
 def built(head: str, fields: Fields, length: int) -> str:
-    """As build, where the head is known."""
+    """As build, with the head that it has."""
     line = cap(text(fields, "MESSAGE"), length)
     if head.endswith("kernel:") and _is_kernel(fields):
         line = f"{_uptime(fields)} {line}"
@@ -112,27 +111,28 @@ READINGS: Mapping[Reading, tuple[Make, ...]] = {
 
 
 class Lines:
-    """The lines of the entry at work: each is made once, however many filters ask."""
+    """The lines of the entry at work: filters mostly ask for the same, one after the other, and that is made once."""
 
     def __init__(self) -> None:
         self._fields: Fields | None = None
-        self._head = ""
-        self._made: dict[tuple[Make, int], str] = {}
+        self._head = self._process = ""
+        self._made: tuple[Make, int, str] | None = None
 
-    def head(self, fields: Fields) -> str:
+    def writer(self, fields: Fields) -> tuple[str, str]:
+        """Whose line it is: the head of the line, and the process."""
         if fields is not self._fields:
             self._turn_to(fields)
-        return self._head
+        return self._head, self._process
 
     def read(self, make: Make, fields: Fields, length: int) -> str:
         if fields is not self._fields:
             self._turn_to(fields)
-        key = make, length
-        made = self._made.get(key)
-        if made is None:
-            made = self._made[key] = make(self._head, fields, length)
-        return made
+        made = self._made
+        if made is None or made[0] is not make or made[1] != length:
+            made = self._made = make, length, make(self._head, fields, length)
+        return made[2]
 
     def _turn_to(self, fields: Fields) -> None:
-        self._fields, self._head = fields, head(fields)
-        self._made.clear()
+        self._process = pid(fields)
+        self._head = head(fields, self._process)
+        self._fields, self._made = fields, None

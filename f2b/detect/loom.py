@@ -22,7 +22,8 @@ def main() -> None:
         Watched(each["name"], lane.built(each), Reading(each["reading"]), 0, EVERYTHING)
         for each in asked["jails"]
     ]
-    sys.stdout.buffer.write(packed(woven(jails, automaton.version()), asked["key"]))
+    net = woven(jails, automaton.version(), small=asked["small"])
+    sys.stdout.buffer.write(packed(net, asked["key"]))
 
 
 if __name__ == "__main__":

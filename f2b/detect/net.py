@@ -11,15 +11,15 @@ from f2b.journal.match import Match
 
 Ids = tuple[int, ...]
 NONE: Ids = ()
-Scan = Callable[[bytes], Ids]
-"""The numbers of the factors that occur in a text, in ascending order."""
+Search = Callable[[bytes, Callable[..., object]], object]
+"""Calls back with the number of each factor that occurs in a text, and with what else it likes."""
 
 
 class Finder(Protocol):
     """An engine with the factors that it looks for."""
 
     @property
-    def scan(self) -> Scan: ...
+    def search(self) -> Search: ...
 
     def dumped(self) -> bytes:
         """What it can be made of again."""
@@ -65,7 +65,8 @@ class Net:
     """What finds the factors in a text, whose they are where it is of a kind; and who falls through.
 
     That is every failregex without a factor that tells enough. `signs` are the numbers under which signs of a date are
-    found, where a date matters and the engine looks for its signs as well.
+    found, where a date matters and the engine looks for its signs as well. `small`: it is for hosts that have no
+    capital letter in their names.
     """
 
     engine: str
@@ -73,6 +74,14 @@ class Net:
     unfactored: frozenset[Owner]
     finder: Finder = field(compare=False)
     signs: tuple[int, ...] = ()
+    small: bool = False
+
+
+def scanned(finder: Finder, text: bytes) -> Ids:
+    """The numbers of the factors that occur in a text, in ascending order."""
+    found: set[int] = set()
+    finder.search(text, lambda number, *_: found.add(number))
+    return tuple(sorted(found))
 
 
 def watched_alone(jails: Iterable[Watched]) -> Iterator[Watched]:

@@ -18,7 +18,7 @@ _DIGEST = hashlib.sha256().digest_size
 _LENGTH = 4
 
 
-def fingerprint(jails: Iterable[Watched], *machine: str) -> str:
+def fingerprint(jails: Iterable[Watched], *machine: str, small: bool) -> str:
     """What tells nets apart: all sources of the regexes in their order, and what turns them into automata."""
     told = [
         [
@@ -29,16 +29,16 @@ def fingerprint(jails: Iterable[Watched], *machine: str) -> str:
         ]
         for jail in watched_alone(jails)
     ]
-    return hashlib.sha256(json.dumps([machine, told]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([machine, small, told]).encode()).hexdigest()
 
 
-def asking(jails: Iterable[Watched], key: str) -> bytes:
+def asking(jails: Iterable[Watched], key: str, *, small: bool) -> bytes:
     """What a process is to be told that makes a net. `key` is the fingerprint that the net gets."""
     told = [
         {"name": jail.name, "reading": jail.reading, **lane.described(jail.searcher)}
         for jail in jails
     ]
-    return json.dumps({"key": key, "jails": told}).encode()
+    return json.dumps({"key": key, "small": small, "jails": told}).encode()
 
 
 def packed(net: Net, key: str) -> bytes:
@@ -49,6 +49,7 @@ def packed(net: Net, key: str) -> bytes:
             "owners": {kind.name: owners for kind, owners in net.owners.items()},
             "unfactored": sorted(net.unfactored),
             "signs": net.signs,
+            "small": net.small,
         }
     ).encode()
     body = len(header).to_bytes(_LENGTH, "big") + header + net.finder.dumped()
@@ -72,7 +73,8 @@ def unpacked(data: bytes, key: str) -> Net:
         unfactored = frozenset(_owners(header["unfactored"]))
         engine = str(header["engine"])
         finder = (Words if engine == WORDS else Automaton).loaded(body[end:])
-        return Net(engine, owners, unfactored, finder, tuple(map(int, header["signs"])))
+        signs = tuple(map(int, header["signs"]))
+        return Net(engine, owners, unfactored, finder, signs, bool(header["small"]))
     except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"damaged: {error!r}") from error
 

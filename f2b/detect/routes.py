@@ -4,8 +4,8 @@ There are three sorts: who remembers every line, who has a failregex that says t
 long as an entry has no plain head, who reads that head.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple, Self
 
 from f2b.detect.net import KINDS, Kind, Owner, Watched
 from f2b.journal.match import EVERYTHING, Group, Match
@@ -13,9 +13,10 @@ from f2b.journal.sift import PLAIN, Field
 
 Places = tuple[int, ...]
 
+UNIT = "_SYSTEMD_UNIT"
 # First those of which an entry never has two, and that tell most.
 _TELLING = (
-    "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "_COMM", "_EXE", "_TRANSPORT", "CONTAINER_NAME", "SYSLOG_IDENTIFIER",
+    UNIT, "_SYSTEMD_USER_UNIT", "_COMM", "_EXE", "_TRANSPORT", "CONTAINER_NAME", "SYSLOG_IDENTIFIER",
 )  # fmt: skip
 _OF_PROCESSES = frozenset({"_PID", "_UID", "_GID"})
 
@@ -35,14 +36,32 @@ class Route(NamedTuple):
     wants: tuple[Want, ...] = ()
     dated: bool = False
 
+    def joined(self, other: "Route") -> "Route":
+        return Route(self.wants + other.wants, self.dated or other.dated)
+
 
 NOWHERE = Route()
+Table = Mapping[bytes, Route]
+"""Routes by what a field says."""
 
 
 class Routes:
     """Where entries go. `any` says whether fields need be looked at at all."""
 
-    def __init__(self, jails: Sequence[Watched], unfactored: Collection[Owner]) -> None:
+    def __init__(self, usual: Route, tables: Mapping[str, Table]) -> None:
+        """`usual` is where all entries go; where others go as well is told by fields."""
+        self.any = bool(usual.wants or tables)
+        self._usual = usual
+        self._tables = tables
+        # Nearly all entries are told by their unit alone: what it says is put together beforehand.
+        units = tables.get(UNIT, {})
+        self._units = {unit: usual.joined(route) for unit, route in units.items()}
+        self._others = [each for each in tables.items() if each[0] != UNIT]
+        # journald knows the unit of processes alone, whose heads are as usual.
+        self._beside = [(name, table) for name, table in self._others if not _is_odd(table)]
+
+    @classmethod
+    def of(cls, jails: Sequence[Watched], unfactored: Collection[Owner]) -> Self:
         always: tuple[Want, ...] = ()
         tables: dict[str, dict[bytes, Route]] = {}
         for jail in jails:
@@ -51,7 +70,6 @@ class Routes:
                     always += (want,)
                 for group in match.groups:
                     _add(tables.setdefault(_telling(group), {}), group, want)
-        self.any = bool(always or tables)
         dated = [jail.match for jail in jails if Kind.MESSAGE in KINDS[jail.reading]]
         # To fetch a field costs more than to look for a date: only those help that are fetched anyway.
         told = all(
@@ -60,23 +78,51 @@ class Routes:
         )
         for group in (group for match in dated for group in match.groups if told):
             _add(tables[_telling(group)], group)
-        self._usual = Route(always, dated=bool(dated) and not told)
-        self._tables = tuple(tables.items())
+        return cls(Route(always, dated=bool(dated) and not told), tables)
+
+    @property
+    def told_by_unit(self) -> Collection[bytes]:
+        """The units whose entries go anywhere, if those of all others go nowhere; empty if that is not so."""
+        return self._units.keys() if not self._usual.wants and not self._beside else ()
+
+    @property
+    def fields(self) -> Collection[str]:
+        """Those that are looked at."""
+        return self._tables.keys()
+
+    def among(self, values: Mapping[str, Collection[bytes]]) -> Self:
+        """The same for entries of which these fields have none but these values."""
+        tables = {
+            name: table
+            for name, table in self._tables.items()
+            if name not in values or not table.keys().isdisjoint(values[name])
+        }
+        return type(self)(self._usual, tables)
 
     def route(self, field: Field) -> Route:
         """Where the entry at hand goes."""
-        found = self._usual
-        for name, table in self._tables:
+        try:
+            unit = field(UNIT) if self._units else None
+        except KeyError:
+            unit = None
+        found, tables = self._usual, self._others
+        if unit is not None:
+            found, tables = self._units.get(unit, found), self._beside
+        for name, table in tables:
             try:
-                value = field(name)
+                more = table.get(field(name))
             except KeyError:
                 continue
-            if value in table:
-                more = table[value]
-                found = Route(found.wants + more.wants, found.dated or more.dated)
+            found = found.joined(more) if more else found
         if found.wants and any(want.odd for want in found.wants) and _has_usual_head(field):
             return found._replace(wants=tuple(want for want in found.wants if not want.odd))
         return found
+
+
+def _is_odd(table: Table) -> bool:
+    return not any(
+        route.dated or any(not want.odd for want in route.wants) for route in table.values()
+    )
 
 
 def _telling(group: Group) -> str:

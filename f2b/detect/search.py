@@ -1,13 +1,12 @@
 """All regexes of a filter on one text: a pure question that can be asked here or, when it takes long, elsewhere."""
 
-import re
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import NamedTuple, Self
 
 from f2b.config.settings import FilterSettings
 from f2b.detect.budget import Guard, OverBudget, Regex
-from f2b.detect.failregex import Groups, captured, compile_failregex, compile_regex
+from f2b.detect.failregex import Groups, compile_failregex, compile_regex
 from f2b.detect.ring import covered
 
 
@@ -44,9 +43,8 @@ class Searcher:
         *,
         several: bool,
     ) -> None:
-        self._fail = tuple(enumerate(fail))
-        self._ignore = tuple(enumerate(ignore, len(fail)))
         self._prefix = prefix
+        self.fail = range(len(fail))
         self.several = several
         """Whether the text is several lines (maxlines)."""
         self.ignore = range(len(fail), len(fail) + len(ignore))
@@ -54,10 +52,11 @@ class Searcher:
         """Those without which there is still something to ask: all but prefregex."""
         self.regexes = (*fail, *ignore, *([prefix] if prefix else ()))
         self._decisive = self.regexes[len(fail) :]
+        self._ignore = tuple(zip(self.ignore, ignore, strict=True))
 
     @property
     def failregexes(self) -> tuple[Regex, ...]:
-        return self.regexes[: self.ignore.start]
+        return self.regexes[: self.fail.stop]
 
     @property
     def prefregex(self) -> Regex | None:
@@ -92,36 +91,34 @@ class Searcher:
 
         `places` are those of the failregexes that may match, in their order, where that is known.
         """
-        fail = self._fail if places is None else [self._fail[place] for place in places]
+        fail = self.fail if places is None else places
         if guard.over or (guard.quarantined and any(regex.out for regex in self._decisive)):
-            return Question(text, self._ruled_out(places))
+            return Question(text, self._ruled_out(fail))
         try:
             take = self._ask(text, guard, passed, fail)
         except OverBudget as over:
             place = self.regexes.index(over.regex)
-            return self._rest(text, place if place < len(self._fail) else 0, places)
+            return self._rest(text, place if place in self.fail else 0, fail)
         finally:
             guard.running = None
-        if take is None and guard.quarantined and any(regex.out for _, regex in fail):
-            return self._rest(text, len(self._fail), places)
+        if take is None and guard.quarantined and any(self.regexes[place].out for place in fail):
+            return self._rest(text, self.fail.stop, fail)
         return take
 
-    def _rest(self, text: str, end: int, places: Sequence[int] | None) -> Question:
+    def _rest(self, text: str, end: int, fail: Sequence[int]) -> Question:
         """What is left when all failregexes before that place have said no, but for those that were not asked."""
-        no = {number for number, regex in self._fail[:end] if not regex.out}
-        return Question(text, tuple(sorted(no.union(self._ruled_out(places)))))
+        no = {place for place in self.fail[:end] if not self.regexes[place].out}
+        return Question(text, tuple(sorted(no.union(self._ruled_out(fail)))))
 
-    def _ruled_out(self, places: Sequence[int] | None) -> tuple[int, ...]:
-        if places is None:
-            return ()
-        return tuple(place for place, _ in self._fail if place not in places)
+    def _ruled_out(self, fail: Sequence[int]) -> tuple[int, ...]:
+        return tuple(place for place in self.fail if place not in fail)
 
     def _ask(
         self,
         text: str,
         guard: Guard,
         passed: Collection[int],
-        fail: Sequence[tuple[int, Regex]],
+        fail: Sequence[int],
     ) -> Take | None:
         groups: Groups = {}
         content, offset = text, 0
@@ -130,21 +127,29 @@ class Searcher:
             prefix = self._prefix.search(text)
             if prefix is None:
                 return None
-            groups = captured(prefix)
+            groups = self._prefix.captured(prefix)
             if inner := groups.pop("content", ""):
                 content, offset = inner, prefix.start("content")
-        found = _first(fail, content, guard, passed)
-        if found is None:
+        choosy = passed or guard.quarantined
+        for place in fail:
+            regex = self.regexes[place]
+            if choosy and (regex.out or place in passed):
+                continue
+            guard.running = regex
+            if match := regex.search(content):
+                break
+        else:
             return None
-        number, match = found
+        groups |= regex.captured(match)
+        if not (self.several or self._ignore):
+            return Take(place, groups)
         lines: tuple[int, ...] = ()
         # fail2ban tries ignoreregex on the line or on the content, by the number of regexes: we ask both.
         asked = [content, text]
         if self.several:
             lines, taken = covered(text, match, offset)
             asked = [taken]
-        ignored = self._ignores(asked, guard, passed)
-        return Take(number, groups | captured(match), lines, ignored)
+        return Take(place, groups, lines, self._ignores(asked, guard, passed))
 
     def _ignores(self, texts: Sequence[str], guard: Guard, passed: Collection[int]) -> bool:
         for place, regex in self._ignore:
@@ -154,16 +159,3 @@ class Searcher:
             if any(regex.search(text) for text in texts):
                 return True
         return False
-
-
-def _first(
-    fail: Sequence[tuple[int, Regex]], content: str, guard: Guard, passed: Collection[int]
-) -> tuple[int, re.Match[str]] | None:
-    choosy = passed or guard.quarantined
-    for number, regex in fail:
-        if choosy and (regex.out or number in passed):
-            continue
-        guard.running = regex
-        if (match := regex.search(content)) is not None:
-            return number, match
-    return None

@@ -6,8 +6,7 @@ what later lines lack, a success (<F-MLFGAINED>) forgives, an end (<F-MLFFORGET>
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from f2b.detect.failregex import Groups
 
@@ -22,28 +21,19 @@ FLAGS = ("mlfforget", "mlfgained", "nofail", "once")
 ADDRESS = ("ip4", "ip6", "dns")
 IDENTITY = (*ADDRESS, "fid")
 
-
-def has_identity(groups: Groups) -> bool:
-    """Say whether the groups tell who it was."""
-    return any(map(groups.get, IDENTITY))
-
-
-class Merged(NamedTuple):
-    """A line with what its session knew: all groups, all users, and whether the line is a failure."""
-
-    groups: Groups
-    users: tuple[str, ...]
-    failed: bool
+Users = tuple[str, ...]
 
 
 @dataclass(slots=True)
 class _Session:
+    """Its groups are handed out, and so never changed in place."""
+
     touched: float
+    process: str
     groups: Groups
-    users: dict[str, None] = field(default_factory=dict)  # in the order in which they were tried
+    users: Users = ()  # in the order in which they were tried
     pending: bool = False
     failed: bool = False
-    process: str = ""
 
 
 class Sessions:
@@ -63,38 +53,31 @@ class Sessions:
         """Whether a process has an open session."""
         return process in self._processes
 
-    def merge(self, key: str, groups: Groups, time: float, process: str = "") -> Merged:
-        """Add a line, of that process, to its session. What the line leaves empty stays as it was.
+    def merge(
+        self, key: str, groups: Groups, time: float, process: str = ""
+    ) -> tuple[Groups, Users, bool]:
+        """Add a line, of that process, to its session: all groups, all users, and whether it is a failure.
 
-        A line is none when it is a helper or a success, unless a failure is pending (one was logged before the
-        address was known) or the session has tried more than one user.
+        A line is no failure when it is a helper or a success, unless a failure is pending or the session has tried
+        more than one user. A failure without an address is pending: it waits for the line that brings one.
         """
-        gained = "mlfgained" in groups
         session = self._touch(key, time, process)
-        if gained:
-            session.pending = False
         if (user := groups.get("user")) and len(session.users) < USERS:
-            session.users[user[:USER]] = None
-        known = session.groups
-        line = {name: value for name, value in groups.items() if name not in FLAGS}
-        if known:
-            _replace(known, line)
-        else:
-            known = session.groups = line
-        helper = gained or "nofail" in groups
-        failure = not helper or session.pending or len(session.users) > 1
+            user = user[:USER]
+            if user not in session.users:
+                session.users += (user,)
+        known = session.groups = _together(session.groups, groups)
+        gained = "mlfgained" in groups
+        pending = session.pending and not gained
+        failure = pending or len(session.users) > 1 or not (gained or "nofail" in groups)
         if "once" in groups and session.failed:
             failure = False
-        session.pending = False
-        session.failed = session.failed or (failure and has_identity(known))
+        failed = failure and any(map(known.get, IDENTITY))
+        session.failed = session.failed or failed
+        session.pending = failure and not failed
         if "mlfforget" in groups:
             self._close(key)
-        return Merged(dict(known), tuple(session.users), failure)
-
-    def suspend(self, key: str) -> None:
-        """A failure without an address waits for the line that brings one."""
-        if key in self._open:
-            self._open[key].pending = True
+        return known, session.users, failed
 
     def oldest(self) -> float | None:
         """The time at which the first of the open sessions began: who starts there again knows them all."""
@@ -106,7 +89,7 @@ class Sessions:
             self._close(key)
             session = None
         if session is None:
-            session = self._open[key] = _Session(time, {}, process=process)
+            session = self._open[key] = _Session(time, process, {})
             self._born[key] = time
             self._processes[process] = self._processes.get(process, 0) + 1
         else:
@@ -127,18 +110,22 @@ class Sessions:
     def _expire(self, time: float) -> None:
         """Look at the two oldest only: every line adds at most one session, so this keeps up at constant cost."""
         for _ in range(2):
-            key = next(iter(self._open))
-            stale = time - self._open[key].touched > LIFETIME
+            key, session = next(iter(self._open.items()))
+            stale = time - session.touched > LIFETIME
             if not stale and len(self._open) <= self._ceiling:
                 return
             self._close(key)
             self.evicted += not stale
 
 
-def _replace(known: Groups, line: Groups) -> None:
-    if any(map(line.get, ADDRESS)):
+def _together(known: Groups, line: Groups) -> Groups:
+    """What is known after a line. What it leaves empty stays as it was."""
+    together = known.copy()
+    if known and any(map(line.get, ADDRESS)):
         # All of it is replaced: an IPv4 address of before must not stand beside an IPv6 address of now.
         for name in (*ADDRESS, "cidr"):
-            known.pop(name, None)
+            together.pop(name, None)
     for name, value in line.items():
-        known[name] = value or known.get(name, "")
+        if name not in FLAGS:
+            together[name] = value or together.get(name, "")
+    return together

@@ -33,6 +33,7 @@ def mask_of(*chars: str) -> int:
 
 NEWLINE = mask_of("\n")
 PRINTED = mask_of(*map(chr, range(0x21, 0x7F)))
+CAPITALS = mask_of(*map(chr, range(0x41, 0x5B)))
 RELATED = mask_of(*_RELATED)
 
 

@@ -6,12 +6,12 @@ digits of ASCII in whatever case, and is needed only where it is sure to be whol
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple, Self
 
 from f2b.detect.factor import blank_at_end
-from f2b.detect.net import NONE, Ids
+from f2b.detect.net import Search
 from f2b.detect.shape import Chars, Edge, Either, Loop, Row, Shape
 from f2b.detect.symbols import BEYOND
 
@@ -63,18 +63,21 @@ class Words:
 
     def __init__(self, needs: Sequence[Sequence[Clause]]) -> None:
         self._needs = needs
-        self.scan = _scanner([[_encoded(clause) for clause in each] for each in needs])
+        self.search = _searcher([[_encoded(clause) for clause in each] for each in needs])
 
     @classmethod
     def loaded(cls, dump: bytes) -> Self:
         """What `dumped` gave."""
         return cls([[frozenset(clause) for clause in each] for each in json.loads(dump)])
 
+    def __reduce__(self) -> tuple[type[Self], tuple[object]]:
+        return type(self), (self._needs,)
+
     def dumped(self) -> bytes:
         return json.dumps([[sorted(clause) for clause in each] for each in self._needs]).encode()
 
 
-def _scanner(needs: Sequence[Sequence[frozenset[bytes]]]) -> Callable[[bytes], Ids]:
+def _searcher(needs: Sequence[Sequence[frozenset[bytes]]]) -> Search:
     owners: dict[bytes, list[int]] = {}
     for number, each in enumerate(needs):
         for word in each[0]:
@@ -82,22 +85,22 @@ def _scanner(needs: Sequence[Sequence[frozenset[bytes]]]) -> Callable[[bytes], I
     rest = {number: each[1:] for number, each in enumerate(needs)}
     nowhere, table = frozenset(owners).isdisjoint, _TABLE
 
-    def scan(text: bytes) -> Ids:
+    def search(text: bytes, found: Callable[..., object]) -> None:
         words = text.translate(table).split()
-        return NONE if nowhere(words) else _with_all(owners, rest, frozenset(words))
+        if not nowhere(words):
+            for number in _with_all(owners, rest, frozenset(words)):
+                found(number)
 
-    return scan
+    return search
 
 
 def _with_all(
     owners: Mapping[bytes, Sequence[int]],
     rest: Mapping[int, Sequence[frozenset[bytes]]],
     words: frozenset[bytes],
-) -> Ids:
+) -> Iterator[int]:
     numbers = {number for word in words for number in owners.get(word, ())}
-    return tuple(
-        sorted(n for n in numbers if not any(clause.isdisjoint(words) for clause in rest[n]))
-    )
+    return (n for n in numbers if not any(clause.isdisjoint(words) for clause in rest[n]))
 
 
 def _encoded(clause: Clause) -> frozenset[bytes]:

@@ -3,7 +3,8 @@
 Owns the library's handle and the position. The library's own live edge is not to be trusted: while an entry is being
 written one of its fields can be missing from it, a match can overlook it until the next entry arrives, and with
 several matches or files a later one can come first, after which it never comes. So each batch is read twice: once to
-find how far the journal reaches, and once, from the old position, up to there; by then all of that is written.
+find how far the journal reaches, and once, from the old position, up to there; by then all of that is written. What a
+match has overlooked is looked for from there now and then.
 Whenever the set of files changes, the reader starts over at its position, which is exact and needs no second way.
 
 Where there is much to read, once is enough: f2b.journal.backlog.
@@ -12,20 +13,21 @@ Where there is much to read, once is enough: f2b.journal.backlog.
 # ruff: noqa: SLF001 - the methods with an underscore are systemd-python's fast door, nine times faster than the other.
 
 import select
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-from systemd import journal
+from systemd import _reader, journal
 
 from f2b.errors import JournalError, NotPermittedError
-from f2b.journal.backlog import Backlog, seek, taken
+from f2b.journal.backlog import Backlog
 from f2b.journal.cursor import Cursor, reached
 from f2b.journal.files import Files
 from f2b.journal.match import Group
 from f2b.journal.sift import Sift
+from f2b.journal.stride import behind, seek, taken
 from f2b.model import Entry, Position
 
 __all__ = ["Gap", "JournalReader", "reached"]
@@ -41,6 +43,9 @@ DOUBTED = 1000
 # Seconds between two attempts to open a journal that is not there, and between two looks at folders that may have been
 # replaced: nothing tells about those, because the kernel watches a folder and not its name.
 PATIENCE = 1.0
+
+# Seconds between two looks for what a match has overlooked. journald tells of it, too, but after a quarter of a second.
+DOUBT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class JournalReader:
         # It holds the library's descriptor, which is another one after every start.
         self._epoll = select.epoll()
         self._handle: Any = None
-        self._opened = self._look = 0.0
+        self._opened = self._look = self._doubt = 0.0
         self._start = self._place = HEAD
         self._warm = 0
         self._drained = False
@@ -120,12 +125,19 @@ class JournalReader:
 
     def pass_over(self, sift: Sift | None) -> None:
         """Hand out from now on only entries that this says somebody may want."""
-        self._backlog.sift = sift
+        self._backlog.pass_over(sift)
 
     @property
     def last(self) -> Position:
         """Give the position to go on from: that of the last new entry that was handed out."""
         return self._start if self._warm else self._place
+
+    def names(self, field: str) -> Collection[bytes]:
+        """What a field says anywhere in the journal: it is in the index, once each."""
+        try:
+            return _reader._Reader.query_unique(self._handle, field) if self._handle else ()
+        except OSError:
+            return ()
 
     def take_gap(self) -> Gap | None:
         """Say once what was lost."""
@@ -140,7 +152,7 @@ class JournalReader:
             self._give_up(e)
 
     def read(self, limit: int) -> list[tuple[Entry, bool]]:
-        """Read up to `limit` entries, each with True if it belongs to the warm-up.
+        """Read up to `limit` entries, or a stride of a backlog, each with True if it belongs to the warm-up.
 
         Nothing: there are no more now, unless `looked` has grown: then they were passed over.
         """
@@ -265,10 +277,10 @@ class JournalReader:
 
     def _batch(self, limit: int) -> list[Entry]:
         if self._backlog.active and not self._warm:
-            if stride := self._backlog.stride(self._handle, self._place, limit):
+            if stride := self._backlog.stride(self._handle, self._place):
                 self._place = stride.place
                 self.looked += stride.looked
-                return stride.entries
+                return stride.wanted
             self._rewind()
         before = self.looked
         entries = self._steps(limit)
@@ -278,7 +290,9 @@ class JournalReader:
     def _steps(self, limit: int) -> list[Entry]:
         """Look how far it goes, then read up to there."""
         ahead = limit + 1  # the entry at our own place may be the first
-        if not self._handle._next(ahead):
+        if not self._handle._next(ahead) and not (
+            self._overlooked() and self._handle._next(ahead)
+        ):
             self._drained = True  # whatever is deleted from now on was read
             return []
         # Files that were made before that entry was written have been announced by now. Without this second look a
@@ -295,6 +309,16 @@ class JournalReader:
             self.skipped += 1
             self._reconnect()
         return self._entries(limit, edge)
+
+    def _overlooked(self) -> bool:
+        """Say, and go back, if there is something after all: a match that looked too early sees it from our place."""
+        if not self._groups or monotonic() < self._doubt:
+            return False
+        self._doubt = monotonic() + DOUBT
+        if not behind(self._handle, self._place):
+            return False
+        self._rewind()
+        return True
 
     def _entries(self, limit: int, edge: str | None) -> list[Entry]:
         last = cursor = self._place.cursor

@@ -159,11 +159,11 @@ def _takers(filter_: Filter, entry: Entry) -> int:
     ((reading, ring),) = filter_._readings
     if ring:
         return 1  # the first has taken its lines away
-    text = reading(line.head(entry.fields), entry.fields, line.CAP)
+    text = line.Lines().read(reading, entry.fields, line.CAP)
     searcher = filter_.searcher
     prefix = searcher._prefix and searcher._prefix.search(text)
     content = captured(prefix).get("content", text) if prefix else text
-    matches = [match for _, regex in searcher._fail if (match := regex.search(content))]
+    matches = [match for regex in searcher.failregexes if (match := regex.search(content))]
     return sum("nofail" not in captured(match) for match in matches)
 
 

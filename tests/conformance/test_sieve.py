@@ -116,7 +116,7 @@ class Count:
         self.asked[name] += 1
         self.named[name] += name in marks
         for make in line.READINGS[jail.reading]:
-            text = make(line.head(fields), fields, line.CAP)
+            text = line.Lines().read(make, fields, line.CAP)
             for place, searcher in enumerate(jails.alone.get(name, ())):
                 self.questions += 1
                 if searcher.ask(text, GUARD) is not None:

@@ -4,7 +4,6 @@ import errno
 import random
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,74 +11,24 @@ import pytest
 from f2b.config.settings import FilterSettings
 from f2b.daemon.catchup import _Past
 from f2b.detect.budget import Guard
-from f2b.journal import backlog
+from f2b.journal import backlog, stride
 from f2b.journal import reader as module
-from f2b.journal.reader import JournalReader
-from f2b.journal.sift import Field
-from f2b.model import Entry, Marks, Position
+from f2b.model import Entry, Position
 from tests.journal_reader.conftest import Attach
 from tests.journal_reader.reading import START, drain, texts
-from tests.support.export import Journal, count
-from tests.support.processes import wait_until
+from tests.journal_reader.sifting import MARKED, Every, arrived, passing, wanted, written
+from tests.support.export import Journal
 from tests.support.sieving import sieve, watched
 from tests.unit.decide.making import jail, located
 
-MARKED: Marks = {"jail": (0,)}
 TOTAL = 3000
-
-
-class Every:
-    """Wants every n-th message, and remembers how it was asked."""
-
-    fields = ("MESSAGE", "U")
-
-    def __init__(self, period: int = 7) -> None:
-        self._period = period
-        self.strides = self.plainly = self.carefully = 0
-
-    def begin(self) -> None:
-        self.strides += 1
-
-    def candidates(self, message: bytes, field: Field) -> Marks:  # noqa: ARG002
-        self.carefully += 1
-        return self._marks(message)
-
-    def named_plainly(self, message: bytes, field: Field) -> Marks:  # noqa: ARG002
-        self.plainly += 1
-        return self._marks(message)
-
-    def _marks(self, message: bytes) -> Marks:
-        return {} if int(message[1:]) % self._period else MARKED
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backlog, "STRIDE", 100)
+    for each in (backlog, stride):
+        monkeypatch.setattr(each, "STRIDE", 100)
     monkeypatch.setattr(module, "DOUBTED", 10**9)
-
-
-def written(feed: Journal, total: int = TOTAL, start: int = 0, **fields: str) -> None:
-    for number in range(start, start + total):
-        feed.add(START + number, MESSAGE=f"m{number}", U=str(number % 3), X="x", **fields)
-    arrived(feed)
-
-
-def arrived(feed: Journal) -> None:
-    feed.flush()
-    wait_until(lambda: count(feed.folder, feed.boot) == feed.added, "all entries in the file")
-
-
-def passing(reader: JournalReader, limit: int = 30) -> Iterator[Entry]:
-    """What is handed out, up to the end."""
-    while True:
-        before = reader.looked
-        yield from (entry for entry, _ in reader.read(limit))
-        if reader.looked == before:
-            return
-
-
-def wanted(total: int = TOTAL, start: int = 0) -> list[str]:
-    return [f"m{number}" for number in range(start, start + total) if number % 7 == 0]
 
 
 @pytest.mark.parametrize("match", ["*", "U=0 + U=1 + U=2", "U=0 + U=1 + U=2 + V=1 W=1 + X=y"])

@@ -23,6 +23,7 @@ from tests.unit.config.tree import SSHD, write
 
 P = ParamSpec("P")
 N = 20_000
+LIMIT = 4
 SPECS = st.text(alphabet="ab[]=,\"' \n?\\", max_size=60)
 TAGGED = st.lists(
     st.sampled_from(
@@ -74,13 +75,13 @@ DURATIONS = st.text() | st.text(alphabet="0123456789.+-*/() smhdwyo", max_size=1
 
 
 def swift(test: Callable[P, None]) -> Callable[P, None]:
-    """Each example has a second of CPU time: a busy machine makes nothing slow."""
+    """Each example has seconds of CPU time, for linear work on a busy processor; what grows faster needs minutes."""
 
     @wraps(test)
     def timed(*args: P.args, **kwargs: P.kwargs) -> None:
         start = time.thread_time()
         test(*args, **kwargs)
-        assert time.thread_time() - start < 1
+        assert time.thread_time() - start < LIMIT
 
     return timed
 
@@ -197,5 +198,5 @@ def test_files_that_grow_are_refused_in_time(tmp_path: Path, name: str) -> None:
         said = "\n".join(str(problem) for problem in load(tmp_path).problems)
     except F2bError as error:
         said = str(error)
-    assert time.thread_time() - start < 1
+    assert time.thread_time() - start < LIMIT
     assert "grows beyond all measure" in said or "more than " in said

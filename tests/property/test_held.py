@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from f2b.addresses import parse
 from f2b.daemon.reload import remember
-from f2b.decide.engine import Engine, _find
+from f2b.decide.engine import Engine
 from f2b.decide.holds import Holds
 from f2b.decide.jail import Jail
 from f2b.detect.session import LIFETIME
@@ -93,13 +93,12 @@ class Life:
         decisions: list[Decision] = []
         entry = self._history[number]
         delay = self._plan.delays[number % len(self._plan.delays)]
-        for jail, _ in self.engine._readers(entry):
-            failure = _find(jail, entry, jail.filter.find, None)
+        for jail, failure in self.engine._finds(entry):
             assert not isinstance(failure, Suspect)
-            if failure is not None and delay:
+            if delay:
                 ticket = self._holds.take(before)
                 self._waiting.append((number + delay, number, ticket, jail, failure))
-            elif failure is not None:
+            else:
                 decisions += self.engine.count(jail, failure, now)
         return decisions
 

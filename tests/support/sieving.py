@@ -51,10 +51,10 @@ def watched(name: str, made: Filter, settings: FilterSettings, match: Match) -> 
     return Watched(name, made.searcher, settings.reading, settings.maxlength, match)
 
 
-def sieve(jails: Iterable[Watched], engine: str | None = None) -> Sieve:
-    """With all that it needs; `engine` as above."""
+def sieve(jails: Iterable[Watched], engine: str | None = None, *, small: bool = True) -> Sieve:
+    """With all that it needs; `engine` as above, `small` for hosts in small letters."""
     jails = tuple(jails)
-    return Sieve(jails, woven(jails, engine))
+    return Sieve.over(jails, woven(jails, engine, small=small))
 
 
 def fields(**values: bytes) -> Field:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from f2b.child import ENVIRONMENT
 from f2b.config.settings import FilterSettings
 from f2b.daemon import sieves
 from f2b.daemon.sieves import LARGEST, NAME, Sieves
@@ -34,7 +35,8 @@ class Office:
     def __init__(self, folder: Path) -> None:
         self.told: list[str] = []
         self.sieve: Sieve | None = None
-        self.sieves = Sieves(folder / "db", self._use, self.told.append)
+        self.hosts: list[bytes] = []
+        self.sieves = Sieves(folder / "db", self._use, self.told.append, lambda: self.hosts)
 
     def _use(self, sieve: Sieve | None) -> None:
         self.sieve = sieve
@@ -82,6 +84,14 @@ def test_a_stored_one_works(office: Office, tmp_path: Path) -> None:
 def test_other_jails_have_another_sieve(office: Office) -> None:
     office.renew()
     assert not office.renew(jail(), OTHER)
+
+
+def test_hosts_with_capital_letters_have_another_as_well(office: Office) -> None:
+    office.renew()
+    office.hosts = [b"web-1", b"MAIL"]
+    assert not office.renew()
+    assert office.sieve is not None
+    assert "_HOSTNAME" not in office.sieve.names
 
 
 def test_there_is_none_while_another_is_made(office: Office) -> None:
@@ -164,7 +174,8 @@ def test_without_hyperscan_it_goes_by_words(
         "from f2b.detect import automaton, loom\nautomaton.version = lambda: None\nloom.main()\n"
     )
     monkeypatch.setattr(sieves, "LOOM", "f2b_by_words")
-    monkeypatch.setattr(sieves, "PATH", f"{sieves.PATH}:{loom}")
+    path = f"{ENVIRONMENT['PYTHONPATH']}:{loom}"
+    monkeypatch.setattr(sieves, "ENVIRONMENT", {"PYTHONPATH": path})
     office.renew()
     assert office.works
     assert office.sieves.engine == WORDS

@@ -12,7 +12,8 @@ from f2b.decide.jail import Jail
 from f2b.detect.closing import Closing, closing
 from f2b.detect.filter import Filter
 from f2b.detect.sieve import NOBODY
-from f2b.model import Decision, Entry
+from f2b.journal.sift import Field, Sift
+from f2b.model import Decision, Entry, Marks
 from tests.support.processes import CHECKOUT
 from tests.support.sieving import engine, fields, sieve, watched
 from tests.unit.decide.making import jail, located
@@ -63,6 +64,21 @@ def test_who_remembers_lines_closes_nothing() -> None:
     assert [*closing(Filter(settings).searcher)] == []
 
 
+def wanted(sift: Sift, entry: Entry, field: Field) -> Marks:
+    """The marks of an entry that is handed out in a stride."""
+    message = entry.fields["MESSAGE"]
+    assert isinstance(message, bytes)
+    marks = sift.named_plainly(message, field)
+    if not marks:
+        return marks
+    process = sift.parting(marks, field)
+    if process is None:
+        sift.handed(entry._replace(marks=marks))
+    elif not sift.open(process, marks):
+        return NOBODY
+    return marks
+
+
 # --- in a stride -----------------------------------------------------------------------------------
 
 
@@ -78,16 +94,15 @@ class Reading:
         self.jail = jail(filter=settings)
         assert self.jail.match
         made = watched("sshd", self.jail.filter, settings, self.jail.match)
-        self.closing = Closing(sieve([made]), {"sshd": self.jail.filter})
+        self.closing = Closing.of(sieve([made]), {"sshd": self.jail.filter})
 
     def stride(self, *lines: tuple[str, str]) -> list[str]:
         self.closing.begin()
         out = []
         for pid, message in lines:
-            marks = self.closing.named_plainly(message.encode(), fields(SYSLOG_PID=pid.encode()))
-            if marks is not NOBODY:
-                named = {"SYSLOG_IDENTIFIER": b"test", "SYSLOG_PID": pid.encode()}
-                entry = Entry("c", 1.0, {**named, "MESSAGE": message.encode()})
+            named = {"SYSLOG_IDENTIFIER": b"test", "SYSLOG_PID": pid.encode()}
+            entry = Entry("c", 1.0, {**named, "MESSAGE": message.encode()})
+            if wanted(self.closing, entry, fields(SYSLOG_PID=pid.encode())):
                 out.append((message, entry))
         for _, entry in out:
             self.jail.filter.find(entry)
@@ -154,7 +169,7 @@ def test_nothing_is_decided_otherwise(seed: int, mode: str) -> None:
     ours = passing.jails["sshd"]
     assert ours.match
     made_of = [watched("sshd", ours.filter, settings, ours.match)]
-    sift = Closing(sieve(made_of, engine("hyperscan")), {"sshd": ours.filter})
+    sift = Closing.of(sieve(made_of, engine("hyperscan")), {"sshd": ours.filter})
     expected: list[Decision] = []
     decided: list[Decision] = []
     number = passed = 0
@@ -169,7 +184,7 @@ def test_nothing_is_decided_otherwise(seed: int, mode: str) -> None:
             }  # fmt: skip
             entry = Entry(f"c{number}", 1000.0 + number / 10, found)
             expected += reference.feed(entry, 5000.0)
-            marks = sift.named_plainly(message.encode(), found.__getitem__)
+            marks = wanted(sift, entry, found.__getitem__)
             if marks:
                 handed.append(entry._replace(marks=marks))
             elif message.startswith(("Accepted", "Connection closed")):

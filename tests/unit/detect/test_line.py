@@ -137,10 +137,12 @@ def test_lines_are_those_of_the_entry_at_work() -> None:
     other = {**SSHD, "_HOSTNAME": b"other", "MESSAGE": b"2026-01-01 00:00:00 x"}
     lines = line.Lines()
     for fields in (SSHD, other, SSHD):
-        assert lines.head(fields) == line.head(fields)
+        process = line.pid(fields)
+        head = line.head(fields, process)
+        assert lines.writer(fields) == (head, process)
         for make in (line.built, line.message):
             for length in (CAP, 8):
-                assert lines.read(make, fields, length) == make(line.head(fields), fields, length)
+                assert lines.read(make, fields, length) == make(head, fields, length)
 
 
 class Recorded(dict[str, bytes]):

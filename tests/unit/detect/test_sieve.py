@@ -33,8 +33,8 @@ class Maker:
     def __init__(self, current: str | None) -> None:
         self._engine = current
 
-    def __call__(self, *jails: Watched) -> Sieve:
-        return sieve(jails, self._engine)
+    def __call__(self, *jails: Watched, small: bool = True) -> Sieve:
+        return sieve(jails, self._engine, small=small)
 
     def marks(self, jail: Watched, message: bytes, field: Field = nothing) -> Marks:
         return self(jail).candidates(message, field)
@@ -108,12 +108,6 @@ def test_what_is_remembered_has_an_end(made: Maker) -> None:
         message = " ".join(f"number {100 + number} of 192.0.2.7 x" for number in some)
         assert jails.candidates(message.encode(), nothing) == {"test": tuple(sorted(some))}
     assert len(jails._known) <= MOST_REMEMBERED
-
-
-def test_marks_cannot_be_changed(made: Maker) -> None:
-    marks = made.marks(jail(BAD), LINE)
-    with pytest.raises(TypeError):
-        marks["test"] = None  # type: ignore[index]
 
 
 # --- readings --------------------------------------------------------------------------------------
@@ -204,6 +198,14 @@ def test_a_name_with_blanks_may_hold_anything(made: Maker, match: str) -> None:
         assert jails.named_plainly(b"x", entry(_COMM=ident)) == {}
 
 
+def test_a_host_with_capital_letters_may_hold_anything_where_others_have_none(made: Maker) -> None:
+    jails = made(jail(BAD))
+    for host in (b"Refused", "h\xe9".encode(), b"two words"):
+        assert jails.candidates(b"x", entry(_HOSTNAME=host)) == {"test": None}
+    assert jails.candidates(b"x", entry(_HOSTNAME=b"web-1.example.org")) == {}
+    assert made(jail(BAD), small=False).candidates(b"x", entry(_HOSTNAME=b"Refused")) == {}
+
+
 def test_an_entry_without_any_name_may_be_anybody_s(made: Maker) -> None:
     assert made(jail(BAD)).candidates(b"x", {"_PID": b"7"}.__getitem__) == {"test": None}
 
@@ -218,6 +220,37 @@ def test_the_kernel_and_who_has_no_pid_have_another_head(made: Maker, match: str
     assert jails.candidates(b"x", entry(SYSLOG_PID=b"7] refused login")) == {}
 
 
+def test_whose_unit_is_looked_at_has_a_usual_head(made: Maker) -> None:
+    asked = []
+
+    def field(name: str) -> bytes:
+        asked.append(name)
+        return own[name]
+
+    lines = jail(BAD, name="lines", match="_SYSTEMD_UNIT=other.service", maxlines=3)
+    jails = made(jail(BAD, match="SYSLOG_IDENTIFIER=test"), lines)
+    assert jails.named_plainly(b"x", field) == {}
+    assert asked == ["_SYSTEMD_UNIT"]
+    without = {
+        name: value for name, value in own.items() if "PID" not in name and "UNIT" not in name
+    }
+    assert jails.named_plainly(b"x", without.__getitem__) == {"test": None}
+
+
+def test_where_the_journal_knows_no_such_value_no_field_is_looked_at(made: Maker) -> None:
+    jails = made(
+        jail(BAD, name="here", match="_SYSTEMD_UNIT=here.service", maxlines=3),
+        jail(BAD, name="gone", match="_COMM=gone", maxlines=3),
+    )
+    assert {"_SYSTEMD_UNIT", "_COMM", "SYSLOG_IDENTIFIER"} <= {*jails.index}
+    within = jails.within({"_SYSTEMD_UNIT": {b"here.service"}, "_COMM": {b"other"}})
+    here = {"_SYSTEMD_UNIT": b"here.service"}.__getitem__
+    assert within.named_plainly(b"x", here) == {"here": None}
+    gone = {"_SYSTEMD_UNIT": b"x.service", "_COMM": b"gone"}.__getitem__
+    assert within.named_plainly(b"x", gone) == {}
+    assert jails.named_plainly(b"x", gone) == {"gone": None}
+
+
 def test_another_head_is_no_matter_for_another_jail(made: Maker) -> None:
     jails = made(jail(BAD, match="CONTAINER_NAME=test"))
     assert jails.candidates(b"x", entry(CONTAINER_NAME=b"other", _PID=b"")) == {}
@@ -230,3 +263,21 @@ def test_of_processes_journald_knows_the_pid(made: Maker, match: str) -> None:
 
 def test_a_message_that_is_the_line_has_no_head(made: Maker) -> None:
     assert made.marks(jail(BAD, match="*", reading=Reading.MESSAGE), b"x") == {}
+
+
+def test_beside_who_wants_all_of_a_unit_others_lose_their_dates(made: Maker) -> None:
+    """The unit of the entry says that it goes nowhere, and only without its date it is somebody's."""
+    regex = "user::wrong<HOST>$"
+    dated = jail(regex, match="SYSLOG_IDENTIFIER=test", reading=Reading.MESSAGE)
+    jails = made(jail(ANY, name="all", match="_SYSTEMD_UNIT=all.service"), dated)
+    there = fields(_SYSTEMD_UNIT=b"test.service")
+    message = b"user:Jan  5 10:20:30:wrong192.0.2.7"
+    assert jails.candidates(message, there) == {"test": (0,)}
+
+
+def test_beside_who_wants_all_of_a_unit_others_want_everything(made: Maker) -> None:
+    jails = made(
+        jail(ANY, name="all", match="_SYSTEMD_UNIT=all.service"),
+        jail(BAD, name="lines", match="*", maxlines=2),
+    )
+    assert jails.candidates(b"anything", fields(_SYSTEMD_UNIT=b"a.service")) == {"lines": None}

@@ -12,10 +12,10 @@ from f2b.detect.symbols import RELATED, encoded, mask_of
 from f2b.detect.words import clauses
 
 
-def factor(regex: str, prefregex: str | None = None) -> str:
+def factor(regex: str, prefregex: str | None = None, *, small: bool = False) -> str:
     """The factor in the line that is built, as hyperscan would read it."""
     prefix = re.compile(prefregex) if prefregex else None
-    return plain(written(trimmed(in_message(shape(re.compile(regex), prefix)))))
+    return plain(written(trimmed(in_message(shape(re.compile(regex), prefix), small=small))))
 
 
 def alone(regex: str, prefregex: str | None = None) -> str:
@@ -54,6 +54,15 @@ def test_only_a_bracket_and_a_colon_end_the_head() -> None:
     assert factor("Connection: from nowhere") == "Connection: from nowhere"
     assert factor(r"Connection\]: from nowhere") == "from nowhere"
     assert factor(r"Connection\S+ from nowhere") == "from nowhere"
+
+
+def test_a_capital_letter_is_in_no_host_of_small_letters() -> None:
+    anywhere = r"^(?:\S+ )?Failed \S+ for \w"
+    assert factor(anywhere).startswith("for ")
+    assert factor(anywhere, small=True).startswith("Failed ")
+    assert factor(r"^(?:\S+ )?failed \S+ for \w", small=True).startswith("for ")
+    assert factor(r"^(?:\S+ )?Failed\[1\]: for \w", small=True).startswith("for ")
+    assert factor(r"^Failed\[1\]: for \w", small=True).startswith("for ")
 
 
 def test_what_may_be_left_out_in_front_may_hold_the_head() -> None:

@@ -9,7 +9,7 @@ from f2b.detect import automaton, mesh
 from f2b.detect.automaton import Automaton
 from f2b.detect.examination import overlooked
 from f2b.detect.mesh import woven
-from f2b.detect.net import Owner
+from f2b.detect.net import Owner, scanned
 from f2b.detect.packing import fingerprint, packed, unpacked
 from f2b.detect.shape import shape
 from f2b.detect.sieve import Sieve
@@ -26,14 +26,14 @@ JAILS = (
 
 @pytest.fixture
 def stored() -> bytes:
-    return packed(woven(JAILS, engine("hyperscan")), "key")
+    return packed(woven(JAILS, engine("hyperscan"), small=True), "key")
 
 
 def test_what_is_unpacked_is_what_was_packed(stored: bytes) -> None:
     net = unpacked(stored, "key")
-    assert net == woven(JAILS, net.engine)
+    assert net == woven(JAILS, net.engine, small=True)
     assert net.unfactored == {Owner("a", 1)}
-    marks = Sieve(JAILS, net).candidates(b"refused login of 192.0.2.7", fields())
+    marks = Sieve.over(JAILS, net).candidates(b"refused login of 192.0.2.7", fields())
     assert marks == {"a": (0,), "b": (0,)}
 
 
@@ -58,9 +58,9 @@ def test_it_is_refused_when_cut(stored: bytes) -> None:
 
 def test_a_net_of_words_is_packed_as_well() -> None:
     jails = [jail("we refused login of <HOST>")]
-    net = unpacked(packed(woven(jails, None), "key"), "key")
-    assert net == woven(jails, None)
-    marks = Sieve(jails, net).candidates(b"we refused login of 192.0.2.7", fields())
+    net = unpacked(packed(woven(jails, None, small=False), "key"), "key")
+    assert net == woven(jails, None, small=False)
+    marks = Sieve.over(jails, net).candidates(b"we refused login of 192.0.2.7", fields())
     assert marks == {"test": (0,)}
 
 
@@ -73,9 +73,9 @@ def test_a_fingerprint_is_of_all_that_decides() -> None:
         (jail(BAD, "^<F-ID>x?</F-ID>", name="a", reading=Reading.MESSAGE), *JAILS[1:]),
         (jail(BAD, "^<F-ID>x?</F-ID>", name="a", prefregex="x"), *JAILS[1:]),
     ]
-    keys = {fingerprint(jails, "machine") for jails in (JAILS, *others)}
-    assert len({fingerprint(JAILS, "other machine"), *keys}) == len(others) + 2
-    assert fingerprint(JAILS, "machine") in keys
+    keys = {fingerprint(jails, "machine", small=True) for jails in (JAILS, *others)}
+    assert len({fingerprint(JAILS, "other machine", small=True), *keys}) == len(others) + 2
+    assert fingerprint(JAILS, "machine", small=True) in keys
 
 
 # --- the automaton -----------------------------------------------------------------------------------
@@ -85,19 +85,19 @@ def test_an_expression_that_is_refused_costs_no_other() -> None:
     engine("hyperscan")
     made, refused = Automaton.compiled(["one two", "(?:.{1,900}a){900}", "two three"])
     assert refused == {1}
-    assert made.scan(b"one two three") == (0, 2)
+    assert scanned(made, b"one two three") == (0, 2)
 
 
 def test_without_any_expression_words_do_it(monkeypatch: pytest.MonkeyPatch) -> None:
     engine("hyperscan")
     monkeypatch.setattr(mesh, "expression", lambda _: "(")
-    assert woven(JAILS, "hyperscan").engine == WORDS
+    assert woven(JAILS, "hyperscan", small=True).engine == WORDS
 
 
 def test_an_engine_that_overlooks_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     engine("hyperscan")
     monkeypatch.setattr(mesh, "overlooked", lambda *_: {0})
-    assert woven(JAILS, "hyperscan").engine == WORDS
+    assert woven(JAILS, "hyperscan", small=True).engine == WORDS
 
 
 def test_what_overlooks_late_matches_is_found_out() -> None:
