@@ -26,15 +26,11 @@ class _Failures:
         self._counting: dict[tuple[str, str], list[int]] = {}
 
     def add(self, found: Found) -> None:
-        jail, offender, failure, counts = (
-            found.jail,
-            str(found.offender),
-            found.failure,
-            found.counts,
-        )
+        jail, target, failure, counts = found
+        offender = str(target)
         if counts:
             self._counting.setdefault((jail, offender), []).append(len(self._rows))
-        address = str(failure.address)
+        address = offender if failure.address == target else str(failure.address)
         self._rows.append(
             (jail, offender, failure.cursor, failure.time, address, failure.user, counts)
         )

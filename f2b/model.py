@@ -1,7 +1,7 @@
 """The values that travel from the journal to the wall: frozen, without I/O and without a clock.
 
 Times are seconds since the epoch, as floats; a time never comes from a clock here. What there is one of for every
-entry or failure is a named tuple, which is made in a third of the time.
+entry, failure or ban is a named tuple, which is made in a third of the time.
 """
 
 from collections.abc import Mapping
@@ -78,8 +78,7 @@ class Source(StrEnum):
     HAND = "hand"
 
 
-@dataclass(frozen=True, slots=True)
-class Ban:
+class Ban(NamedTuple):
     """An offender kept out of a jail's services from `start` until `until` (None: for ever).
 
     `start` is the time of the failure that tipped it, `offence` the how-many-th ban of this offender in this jail,
@@ -115,26 +114,23 @@ class Found(NamedTuple):
     jail: str
     offender: Offender
     failure: Failure
-    counts: bool
+    counts: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Banned:
+class Banned(NamedTuple):
     """A new ban. Not to be enforced when its end was already past at the time of the decision."""
 
     ban: Ban
     enforce: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Prolonged:
+class Prolonged(NamedTuple):
     """A failure of a banned offender moved the end of its ban."""
 
     ban: Ban
 
 
-@dataclass(frozen=True, slots=True)
-class Lifted:
+class Lifted(NamedTuple):
     """A ban ended at `at`."""
 
     ban: Ban
@@ -142,8 +138,7 @@ class Lifted:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Forgiven:
+class Forgiven(NamedTuple):
     """The failures of an offender no longer count (an unban by hand clears them)."""
 
     jail: str

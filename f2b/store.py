@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ class Store:
 
     def _connect(self, *first: str) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=0.5, isolation_level=None, check_same_thread=False)
-        db.text_factory = lambda data: data.decode("utf-8", "replace")
+        db.text_factory = partial(str, encoding="utf-8", errors="replace")
         try:
             for statement in first:
                 db.execute(statement)
@@ -218,20 +218,21 @@ class Store:
 
     def bans(self, jail: str) -> Iterator[Banned | Lifted]:
         """The last ban of each offender."""
-        # There may be 100,000, and a start waits for them: to group them would take half as long again.
+        # There may be 100,000, and a start waits for them: to group them would take half as long again. BLOB, because
+        # the text_factory would be called for each of these texts.
         query = (
-            "SELECT offender, start, until, offence, source, failures, session, reason, ended "
-            "FROM bans WHERE jail = ? ORDER BY offender DESC, offence DESC"
+            "SELECT CAST(offender AS BLOB), start, until, offence, CAST(source AS BLOB), failures, session, "
+            "reason, ended FROM bans WHERE jail = ? ORDER BY offender DESC, offence DESC"
         )
         before = None
-        sources = {source.value: source for source in Source}
+        sources = {source.value.encode(): source for source in Source}
         for text, start, until, offence, source, failures, session, reason, ended in self._rows(
             query, (jail,)
         ):
             if text == before:
                 continue
             before = text
-            if (who := self._offender(text)) is None:
+            if (who := self._offender(text.decode("utf-8", "replace"))) is None:
                 continue
             ban = Ban(jail, who, start, until, offence, sources[source], failures, session)
             yield Lifted(ban, Reason(reason), ended) if reason else Banned(ban)

@@ -231,11 +231,15 @@ def source(family: Family, prefix: int) -> bytes:
     )
 
 
-# One element: nest(1, nest(1, key), attribute 4: timeout in ms). In one go; ban lists are long.
+# nest(1, nest(1, key), attributes 4 and 5: its time, and what is left of it, in ms); in one go: there are many.
 _PLAIN = {Family.INET: struct.Struct("=HHHHHH4s"), Family.INET6: struct.Struct("=HHHHHH16s")}
 _TIMED = {
     Family.INET: struct.Struct("=HHHHHH4sHH8s"),
     Family.INET6: struct.Struct("=HHHHHH16sHH8s"),
+}
+_RENEWED = {
+    Family.INET: struct.Struct("=HHHHHH4sHH8sHH8s"),
+    Family.INET6: struct.Struct("=HHHHHH16sHH8sHH8s"),
 }
 
 
@@ -249,6 +253,20 @@ def timed_elements(family: Family, timeouts: Iterable[tuple[bytes, int]]) -> byt
             for packed, timeout in timeouts
         ]
     )
+
+
+def renewed_elements(family: Family, timeouts: Sequence[tuple[bytes, int]]) -> bytes:
+    """As timed_elements, for those that may stand there with the same timeout.
+
+    From Linux 6.12 on their end moves, but for the same timeout only if what is left of it is said as well.
+    """
+    layout, key = _RENEWED[family], 4 + family.bits // 8
+    pack, size = layout.pack, layout.size
+    ending = [
+        pack(size, 0x8001, key + 4, 0x8001, key, 1, packed, 12, 4, left, 12, 5, left)
+        for packed, left in ((packed, ms.to_bytes(8)) for packed, ms in timeouts if ms)
+    ]
+    return b"".join(ending) + timed_elements(family, [each for each in timeouts if not each[1]])
 
 
 def plain_elements(family: Family, keys: Iterable[bytes]) -> bytes:
@@ -367,9 +385,8 @@ def read_comment(fields: dict[int, bytes]) -> str:
 
 
 def read_set(fields: dict[int, bytes]) -> SetKind:
-    flags = (
-        int.from_bytes(fields.get(3, b"")) & 0xFF
-    )  # the kernel adds one that says "with expressions"
+    # The kernel adds one that says "with expressions".
+    flags = int.from_bytes(fields.get(3, b"")) & 0xFF
     return SetKind(
         int.from_bytes(fields[4]), int.from_bytes(fields[5]), flags, counted=17 in fields
     )

@@ -16,17 +16,12 @@ from f2b import failpoint
 from f2b.actions import layout, nft
 from f2b.actions.abilities import Form, probe
 from f2b.actions.base import Disturbance, JailWall, Operation, Put, Refused, Remove, stranger
-from f2b.actions.layout import Place, Standing
-from f2b.actions.netlink import (
-    WORTH_RETRYING,
-    KernelError,
-    Message,
-    Netfilter,
-)
+from f2b.actions.layout import Place, Standing, Where
+from f2b.actions.netlink import WORTH_RETRYING, KernelError, Message, Netfilter
 from f2b.actions.nft import Element, Table
 from f2b.actions.standing import MARK, elements, foreign, read_mark, read_standing, unbuilt
 from f2b.actions.watch import Watch
-from f2b.addresses import Family, Offender
+from f2b.addresses import Offender
 from f2b.errors import ActionError
 from f2b.model import Ban
 
@@ -35,8 +30,6 @@ _COUNTED = 500  # elements with their counters in a message: an attribute holds 
 _TOLERANCE = 1.0
 
 T = TypeVar("T")
-Where = tuple[str, Family, int]
-"""A Place before it has methods: cheap enough to be made for each of a hundred thousand bans."""
 Change = Ban | Remove
 """As Operation, without one object more for each ban."""
 
@@ -144,7 +137,7 @@ class Nftables:
                 last[target.jail, target.offender] = target
             elif isinstance(operation, Put):
                 refused.append(stranger(operation))
-        for part in _sliced(list(last.values())):
+        for part in sliced(list(last.values())):
             refused += self._write(part, now)
         return refused
 
@@ -206,7 +199,8 @@ class Nftables:
             messages = [self._table.create(self._mark)]
             gone: Collection[str] = ()
         elif mark == self._mark:
-            gone = layout.unlike(standing, self._kinds(wanted))
+            kinds = {place.set_name: place.kind(self._form) for place in wanted}
+            gone = layout.unlike(standing, kinds)
         elif self._takeover:
             messages = [self._table.delete(), self._table.create(self._mark)]
             gone = standing.sets.keys()
@@ -220,7 +214,7 @@ class Nftables:
         # A set that is made anew under the same name must not be empty for a moment.
         for place, bans in wanted.items():
             if place.set_name in gone:
-                for part in _sliced(list(bans.values())):
+                for part in sliced(list(bans.values())):
                     elements = self._elements(place, part, now)
                     messages.append(self._table.add(place.set_name, elements))
         try:
@@ -231,7 +225,7 @@ class Nftables:
 
     def _differences(
         self, wanted: Mapping[Place, Mapping[bytes, Ban]], now: float
-    ) -> tuple[Sequence[Change], Sequence[Change]]:
+    ) -> tuple[Sequence[Ban], Sequence[Change]]:
         """What to add, the latest bans first, whose offenders are likely still there; what to change or remove."""
         missing: list[Ban] = []
         other: list[Change] = []
@@ -251,48 +245,47 @@ class Nftables:
         return missing, other
 
     def _write_all(
-        self, missing: Sequence[Change], other: Sequence[Change], now: float
+        self, missing: Sequence[Ban], other: Sequence[Change], now: float
     ) -> list[Refused]:
-        refused = []
-        for changes, fresh in ((missing, True), (other, False)):
-            for part in _sliced(changes):
-                refused += self._write(part, now, fresh=fresh)
-                failpoint.reach("during-restore")
+        refused: list[Refused] = []
+        for part in sliced(missing):
+            try:
+                self._commit(layout.additions(self._table, part, now, self._form))
+            except KernelError:
+                refused += self._write(part, now)
+            failpoint.reach("during-restore")
+        for changes in sliced(other):
+            refused += self._write(changes, now)
+            failpoint.reach("during-restore")
         return refused
 
-    def _write(
-        self, changes: Sequence[Change], now: float, *, fresh: bool = False
-    ) -> list[Refused]:
-        """Write them in one transaction, without those that the kernel refuses. `fresh`: it holds none of them."""
-        if not self._send([changes], now, fresh=fresh):
+    def _write(self, changes: Sequence[Change], now: float) -> list[Refused]:
+        """Write them in one transaction, without those that the kernel refuses."""
+        if not self._send([changes], now):
             return []
         # Of every message only the first bad element is named: so now each has its own message.
         # Halving would be slow, because the kernel takes 15 ms to undo a transaction.
-        bad = self._send([[change] for change in changes], now, fresh=fresh)
+        bad = self._send([[change] for change in changes], now)
         good = [change for at, change in enumerate(changes) if at not in bad]
-        if bad and self._send([good], now, fresh=fresh):
+        if bad and self._send([good], now):
             raise ActionError("nf_tables does not say what it refuses", retry=True)
         return [
             Refused(Put(change) if isinstance(change := changes[at], Ban) else change, why)
             for at, why in bad.items()
         ]
 
-    def _send(
-        self, groups: Sequence[Sequence[Change]], now: float, *, fresh: bool
-    ) -> dict[int, str]:
+    def _send(self, groups: Sequence[Sequence[Change]], now: float) -> dict[int, str]:
         """Send one transaction. Names the groups that the kernel refuses; then nothing is written."""
         messages: list[Message] = []
         owners: list[int] = []
         places = set(self._places)
         for number, group in enumerate(groups):
-            messages += self._messages(group, places, now, fresh=fresh)
+            messages += self._messages(group, places, now)
             owners += [number] * (len(messages) - len(owners))
         if not messages:
             return {}
         try:
-            sent = self._kernel.post(messages)
-            failpoint.reach("after-netlink")
-            self._kernel.answer(sent)
+            self._commit(messages)
         except KernelError as error:
             if error.index == -1:
                 raise
@@ -310,8 +303,13 @@ class Nftables:
         self._places = places
         return {}
 
+    def _commit(self, messages: Sequence[Message]) -> None:
+        sent = self._kernel.post(messages)
+        failpoint.reach("after-netlink")
+        self._kernel.answer(sent)
+
     def _messages(
-        self, changes: Sequence[Change], places: set[Place], now: float, *, fresh: bool
+        self, changes: Sequence[Change], places: set[Place], now: float
     ) -> list[Message]:
         """Say the changes, and make the sets of places that have none yet."""
         puts: dict[Where, list[Ban]] = defaultdict(list)
@@ -333,10 +331,7 @@ class Nftables:
             places.add(place)
         for where in (puts.keys() | gone) & places:
             place, bans = Place(*where), puts.get(where, ())
-            if fresh:
-                messages.append(self._table.add(place.set_name, self._elements(place, bans, now)))
-            else:
-                messages += self._replacing(place, gone.get(where, []), bans, now)
+            messages += self._replacing(place, gone.get(where, []), bans, now)
         return messages
 
     def _replacing(
@@ -349,10 +344,13 @@ class Nftables:
         """
         name = place.set_name
         adding = [self._elements(place, bans, now)] if bans else []
-        if self._form.timeouts and not self._form.update:
-            gone += [ban.offender.packed for ban in bans]
-            if self._form.counters and bans:
-                adding = self._counting_on(place, bans, now)
+        if bans and self._form.timeouts:
+            if self._form.update:
+                adding = [nft.renewed_elements(place.family, layout.timeouts(bans, now))]
+            else:
+                gone += [ban.offender.packed for ban in bans]
+                if self._form.counters:
+                    adding = self._counting_on(place, bans, now)
         messages = [self._table.add(name, elements) for elements in adding]
         if gone:
             plain = nft.plain_elements(place.family, gone)
@@ -360,9 +358,7 @@ class Nftables:
         return messages
 
     def _elements(self, place: Place, bans: Iterable[Ban], now: float) -> bytes:
-        if self._form.timeouts:
-            return nft.timed_elements(place.family, layout.timeouts(bans, now))
-        return nft.plain_elements(place.family, [ban.offender.packed for ban in bans])
+        return layout.pack(place.family, bans, now, self._form)
 
     def _counting_on(self, place: Place, bans: Iterable[Ban], now: float) -> list[bytes]:
         """Ask element by element what was counted: of those that are missing there is no answer."""
@@ -374,10 +370,7 @@ class Nftables:
                 for element in elements(self._kernel, self._table, name, nft.only(only)):
                     counter = element.counter
             packed.append(nft.counted_element(key, timeout, counter))
-        return [b"".join(part) for part in _sliced(packed, _COUNTED)]
-
-    def _kinds(self, places: Iterable[Place]) -> dict[str, nft.SetKind]:
-        return {place.set_name: place.kind(self._form) for place in places}
+        return [b"".join(part) for part in sliced(packed, _COUNTED)]
 
     def _differs(self, left: float | None, ban: Ban, now: float) -> bool:
         if not self._form.timeouts:
@@ -393,6 +386,6 @@ class Nftables:
         return elements(self._kernel, self._table, place.set_name)
 
 
-def _sliced(items: Sequence[T], size: int = _OPERATIONS) -> Iterator[Sequence[T]]:
+def sliced(items: Sequence[T], size: int = _OPERATIONS) -> Iterator[Sequence[T]]:
     for at in range(0, len(items), size):
         yield items[at : at + size]

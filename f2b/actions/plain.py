@@ -13,7 +13,7 @@ from f2b.actions.base import JailWall, Operation, Put, Refused, stranger
 from f2b.actions.layout import Place
 from f2b.actions.netlink import KernelError, Message
 from f2b.actions.nft import Element
-from f2b.actions.nftables import Nftables
+from f2b.actions.nftables import Nftables, sliced
 from f2b.addresses import Offender
 from f2b.errors import ActionError
 from f2b.model import Ban
@@ -104,11 +104,11 @@ class PlainNftables(Nftables):
         self._held |= wanted
 
     def _adding(self, place: Place, networks: Iterable[Offender]) -> Iterator[Message]:
-        for part in _sliced(sorted(networks)):
+        for part in sliced(sorted(networks), _NETWORKS):
             yield self._table.add(place.set_name, nft.intervals(part))
 
     def _removing(self, place: Place, networks: Iterable[Offender]) -> Iterator[Message]:
-        for part in _sliced(sorted(networks)):
+        for part in sliced(sorted(networks), _NETWORKS):
             yield self._table.remove(place.set_name, nft.intervals(part))
 
     def _elements(self, place: Place, bans: Iterable[Ban], now: float) -> bytes:  # noqa: ARG002
@@ -134,7 +134,3 @@ def _place(jail: str, offender: Offender) -> Place:
 
 def _widest(place: Place, bans: Iterable[Offender]) -> list[Offender]:
     return layout.disjoint(list(bans), place.family)
-
-
-def _sliced(networks: Sequence[Offender]) -> Iterator[Sequence[Offender]]:
-    return (networks[at : at + _NETWORKS] for at in range(0, len(networks), _NETWORKS))

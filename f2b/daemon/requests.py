@@ -15,7 +15,7 @@ from f2b.daemon.wall import watched
 from f2b.decide.engine import Engine
 from f2b.decide.ignore import IgnoreList
 from f2b.errors import ControlError
-from f2b.model import Banned, Decision, Lifted, Prolonged
+from f2b.model import Ban, Banned, Decision, Lifted, Prolonged
 from f2b.protocol import ActionRow, BanRow, DaemonStatus, JailStatus, Request, SlowLaneRow
 
 PATIENCE = 2.0
@@ -139,10 +139,11 @@ class Desk:
             decisions = [d for o in offenders for d in self._engine.unban(o, now, request.jail)]
         await self._carry_out(decisions)
         await self._enforcer.settled(PATIENCE)
-        lifted = [(d.ban.jail, d.ban.offender) for d in decisions if isinstance(d, Lifted)]
+        lifted = [each.ban for each in decisions if isinstance(each, Lifted)]
+        del decisions
         return {
-            "unbanned": [{"jail": jail, "offender": str(offender)} for jail, offender in lifted],
-            "not_banned": [str(o) for o in _untouched(offenders, {by for _, by in lifted})],
+            "unbanned": ({"jail": ban.jail, "offender": str(ban.offender)} for ban in lifted),
+            "not_banned": [str(o) for o in _untouched(offenders, lifted)],
             "still_banned": [
                 {"address": str(o), "jail": jail, "offender": str(by)}
                 for o in offenders
@@ -187,8 +188,11 @@ def _guard(offenders: Iterable[Offender], protected: Iterable[tuple[Offender, st
                 )
 
 
-def _untouched(offenders: Sequence[Offender], lifted: Iterable[Offender]) -> list[Offender]:
+def _untouched(offenders: Sequence[Offender], bans: Sequence[Ban]) -> list[Offender]:
     """Those that no ban was lifted of, neither around them nor in them."""
+    if not offenders:
+        return []
+    lifted = {ban.offender for ban in bans}
     prefixes = {offender.prefix for offender in offenders}
     around = IgnoreList(lifted)
     inside = {by.masked(prefix) for by in lifted for prefix in prefixes}

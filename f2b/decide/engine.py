@@ -61,16 +61,11 @@ class Engine:
     def feed(self, entry: Entry, now: float) -> list[Decision]:
         """Let every jail whose journalmatch fits look at an entry."""
         self.entries += 1
-        self.guard.begin()
         decisions: list[Decision] = []
-        for jail, places in self._readers(entry):
-            found = self._look(jail, entry, jail.filter.find, places)
-            if found is not None:
-                decisions += self.weigh(jail, found, now)
-                if entry.marks is not None and not entry.marks:
-                    self.overlooked = (
-                        f"a failure of jail {jail.name}, journal entry {entry.cursor}"
-                    )
+        for jail, found in self._finds(entry):
+            decisions += self.weigh(jail, found, now)
+            if entry.marks is not None and not entry.marks:
+                self.overlooked = f"a failure of jail {jail.name}, journal entry {entry.cursor}"
         return decisions
 
     def pass_over(self, entries: int) -> None:
@@ -90,9 +85,8 @@ class Engine:
 
     def warm(self, entry: Entry) -> None:
         """Rebuild the filters' session memory from an entry that was decided on before."""
-        self.guard.begin()
-        for jail, places in self._readers(entry):
-            self._look(jail, entry, jail.filter.find, places, warm=True)
+        for _ in self._finds(entry, warm=True):
+            pass
 
     def wants(self, slow: Slow) -> bool:
         """Say whether the answer still matters. A filter that is gone by now has its past read anew."""
@@ -106,7 +100,8 @@ class Engine:
         jail = self.jails[slow.jail]
         self.guard.begin()
         late = partial(jail.filter.late, slow.question, take)
-        found = self._look(jail, slow.entry, late, None, warm=slow.warm)
+        found = self._look(jail, slow.entry, late, None)
+        self._put_off(jail, slow.entry, warm=slow.warm)
         return None if found is None or slow.warm else (jail, found)
 
     def oldest_session(self) -> float | None:
@@ -224,20 +219,22 @@ class Engine:
         jail.exempt(also)
         return _let_go(jail, before, now)
 
-    def _readers(self, entry: Entry) -> Iterator[tuple[Jail, Places]]:
-        """The jails whose entry it is, with the places of the regexes that may match it."""
+    def _finds(
+        self, entry: Entry, *, warm: bool = False
+    ) -> Iterator[tuple[Jail, Failure | Suspect]]:
+        """What the jails whose entry it is find, each with those of its regexes that may match it."""
+        self.guard.begin()
         fields = entry.fields
         if fields.get("_SYSTEMD_UNIT") == OWN_UNIT:
             return
-        if not entry.marks:
-            for jail in self.jails.values():
-                if jail.match and jail.match.fits(fields):
-                    yield jail, None
-            return
-        for name, places in entry.marks.items():
-            marked = self.jails.get(name)
-            if marked is not None and marked.match and marked.match.fits(fields):
-                yield marked, places
+        for name, places in (entry.marks or dict.fromkeys(self.jails)).items():
+            jail = self.jails.get(name)
+            if jail is not None and jail.match and jail.match.fits(fields):
+                found = self._look(jail, entry, jail.filter.find, places)
+                if jail.filter.questions:
+                    self._put_off(jail, entry, warm=warm)
+                if found is not None:
+                    yield jail, found
 
     def _elsewhere(self, jail: Jail, address: Offender) -> int:
         """The offences in other jails, if they count. A ban for being banned (recidive) is no offence of its own."""
@@ -263,15 +260,20 @@ class Engine:
         ]
 
     def _look(
-        self, jail: Jail, entry: Entry, find: Find, places: Places, *, warm: bool = False
+        self, jail: Jail, entry: Entry, find: Find, places: Places
     ) -> Failure | Suspect | None:
-        filter_ = jail.filter
-        filter_.guard, filter_.lines = self.guard, self._lines
-        found = _find(jail, entry, find, places)
-        if filter_.questions:
-            self.slow += [Slow(jail.name, filter_, entry, q, warm) for q in filter_.questions]
-            filter_.questions.clear()
-        return found
+        jail.filter.guard, jail.filter.lines = self.guard, self._lines
+        try:
+            return find(entry, places)
+        except Exception as error:  # noqa: BLE001 - else the entry would stop all jails, at every start again
+            jail.bug = f"{error!r} at journal entry {entry.cursor}"
+            return None
+
+    def _put_off(self, jail: Jail, entry: Entry, *, warm: bool) -> None:
+        """Leave what the filter could not answer in time to whoever can."""
+        questions = jail.filter.questions
+        self.slow += [Slow(jail.name, jail.filter, entry, each, warm) for each in questions]
+        questions.clear()
 
 
 def _let_go(jail: Jail, before: IgnoreList, now: float) -> list[Decision]:
@@ -282,11 +284,3 @@ def _let_go(jail: Jail, before: IgnoreList, now: float) -> list[Decision]:
         if jail.ignored.covers(ban.offender) and not before.covers(ban.offender)
         for decision in jail.lift(ban.offender, now, Reason.IGNORED)
     ]
-
-
-def _find(jail: Jail, entry: Entry, find: Find, places: Places) -> Failure | Suspect | None:
-    try:
-        return find(entry, places)
-    except Exception as error:  # noqa: BLE001 - else the entry would stop all jails, at every start again
-        jail.bug = f"{error!r} at journal entry {entry.cursor}"
-        return None

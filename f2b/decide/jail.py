@@ -122,7 +122,7 @@ class Jail:
                 if revived:
                     decisions += self._make_room(prolonged, now)
             return decisions
-        decisions = [Found(self.name, offender, failure, counts=True)]
+        decisions = [Found(self.name, offender, failure)]
         window = self.tally.add(offender, failure.time, retries(self.settings, here))
         if window:
             start = window[-1]

@@ -7,7 +7,6 @@ clock has already passed its end. So a backlog read after a crash gives the bans
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from f2b.addresses import Offender
@@ -61,10 +60,11 @@ class Ledger:
 
     def offences(self, offender: Offender) -> int:
         """How many bans it had, the one in force among them. Whom an admin has let in again begins anew."""
-        last, over = self._last.get(offender), self._over.get(offender)
-        if last is None or (over is not None and over.reason is Reason.UNBAN):
+        last = self._last.get(offender)
+        if last is None:
             return 0
-        return last.offence
+        over = self._over.get(offender)
+        return 0 if over is not None and over.reason is Reason.UNBAN else last.offence
 
     def holds(self, offender: Offender, time: float, session: str | None) -> Ban | None:
         """The ban that a failure of this time belongs to: one that covers it, or whose session it is still part of."""
@@ -86,13 +86,13 @@ class Ledger:
             return None
         if until is not None and until <= ban.until:
             return None
-        ban = replace(ban, until=until)
+        ban = ban._replace(until=until)
         self._enter(ban)
         return ban
 
     def ban(self, ban: Ban) -> Ban:
         """Enter a new ban, with its offence count."""
-        ban = replace(ban, jail=self._jail, offence=self.offences(ban.offender) + 1)
+        ban = ban._replace(jail=self._jail, offence=self.offences(ban.offender) + 1)
         self._enter(ban)
         return ban
 

@@ -51,8 +51,11 @@ class Tally:
     def add(self, offender: Offender, time: float, retries: int | None = None) -> Times:
         """Count a failure. When so many of this offender (`maxretry`) lie within findtime: those; else nothing."""
         horizon = self._newest - self.reach
-        times = self.forget(offender)
-        times = tuple(sorted(t for t in (*times, time) if t >= horizon))[-self._kept :]
+        times: Times = (time,)
+        if before := self.forget(offender):
+            times = tuple(sorted((*before, time)))[-self._kept :]
+        if times[0] < horizon:
+            times = tuple(t for t in times if t >= horizon)
         if times:
             (self._once if len(times) == 1 else self._again)[offender] = times
         self._shrink(horizon)
@@ -80,10 +83,12 @@ class Tally:
     def _shrink(self, horizon: float) -> None:
         """Drop stale offenders, two of each kind per failure: enough to keep up, at constant cost. Obey the ceiling."""
         for kind in (self._once, self._again):
-            for offender in list(islice(kind, 2)):
-                if kind[offender][-1] < horizon:
-                    del kind[offender]
-        if len(self) > self._ceiling:
+            for _ in range(2):
+                offender = next(iter(kind), None)
+                if offender is None or kind[offender][-1] >= horizon:
+                    break
+                del kind[offender]
+        if len(self._once) + len(self._again) > self._ceiling:
             kind, offender = self._least()
             del kind[offender]
             self.evicted += 1

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import time
 
 import pytest
 
@@ -35,6 +36,21 @@ def test_puts_prolongs_shortens_and_removes(lab: Lab, started: Nftables) -> None
     assert held(lab) == {"203.0.113.1": 90, "203.0.113.2": 30, "203.0.113.3": 10}
     started.apply([remove("203.0.113.1"), put("203.0.113.2", None)], NOW)
     assert held(lab) == {"203.0.113.2": None, "203.0.113.3": 10}
+
+
+def test_prolongs_by_as_much_as_has_passed(lab: Lab, started: Nftables) -> None:
+    """So that the timeout is that of before, now counted from later."""
+    for offender, set_name in (
+        ("203.0.113.1", "addr-set-sshd"),
+        ("2001:db8:2::/64", "addr6-set-sshd-64"),
+    ):
+        started.apply([put(offender, 60)], NOW)
+        time.sleep(1.5)
+        started.apply([put(offender, 70), put("203.0.113.2", None)], NOW + 10)
+        (key,) = lab.elements(set_name).keys() - {"203.0.113.2"}
+        assert lab.elements(set_name)[key]["timeout"] == 60
+        assert lab.elements(set_name)[key]["expires"] >= 59
+    assert held(lab)["203.0.113.2"] is None
 
 
 def test_removing_what_is_not_there_is_no_error(lab: Lab, started: Nftables) -> None:

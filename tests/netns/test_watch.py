@@ -1,11 +1,12 @@
 """What the backend hears of others, and of itself."""
 
 import re
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 
 from f2b.actions.base import Disturbance
+from f2b.actions.netlink import Message
 from f2b.actions.nftables import Nftables
 from f2b.addresses import parse
 from tests.netns.conftest import TABLE, Lab
@@ -84,15 +85,14 @@ def test_a_long_restore_is_not_heard_but_what_others_do_meanwhile_is_found(
 ) -> None:
     """Nothing is heard of our own elements, which would fill the socket."""
     bans = [ban(f"10.0.{n >> 8}.{n & 255}") for n in range(3000)]
-    write = started._write
+    commit = started._commit
     turns: list[str] = []
 
-    def disturbed(*arguments: Any, fresh: bool) -> Any:
-        written = write(*arguments, fresh=fresh)
+    def disturbed(messages: Sequence[Message]) -> None:
+        commit(messages)
         turns.append(lab.nft("flush", "set", "inet", TABLE, "addr-set-sshd") if not turns else "")
-        return written
 
-    monkeypatch.setattr(started, "_write", disturbed)
+    monkeypatch.setattr(started, "_commit", disturbed)
     started.start([jail()], [], bans, NOW)
     assert len(turns) > 4, "it looks again"
     assert len(lab.elements("addr-set-sshd")) == 3000

@@ -1,6 +1,10 @@
 """Addresses and networks: one spelling in, one value out, and nothing that only looks like one."""
 
+from ipaddress import IPv6Address, ip_address
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from f2b.addresses import Family, is_name, mask, parse, parse_host
 
@@ -36,6 +40,29 @@ def test_spelling(text: str, spelled: str) -> None:
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse(text)
+
+
+SIGNS = "0123456789abcdefABCDEF:.x -\0\u0663"
+
+
+@st.composite
+def nearly_addresses(draw: st.DrawFn) -> str:
+    text = str(
+        draw(st.ip_addresses() | st.from_regex(r"::ffff:(\d{1,3}\.){3}\d{1,3}", fullmatch=True))
+    )
+    at = draw(st.integers(0, len(text)))
+    return text[:at] + draw(st.text(SIGNS, max_size=2)) + text[at + draw(st.integers(0, 2)) :]
+
+
+@given(nearly_addresses() | st.text(SIGNS, max_size=20))
+def test_hosts_are_those_of_the_standard_library(text: str) -> None:
+    try:
+        ip = ip_address(text)
+    except ValueError:
+        assert parse_host(text) is None
+        return
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    assert parse(text).packed == (mapped or ip).packed
 
 
 @pytest.mark.parametrize("text", ["192.0.2.7/32", "192.0.2.0/24", "2001:db8::/64", "4", "x", ""])

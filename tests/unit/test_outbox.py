@@ -30,9 +30,9 @@ def test_a_row_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_ids() -> None:
     assert len({ROW.id, replace(ROW, step=Step.UNBAN).id, replace(ROW, action="x").id}) == 3
-    assert replace(ROW, ban=replace(BAN, until=99.0), at=7.0).id == ROW.id
+    assert replace(ROW, ban=BAN._replace(until=99.0), at=7.0).id == ROW.id
     later = replace(ROW, step=Step.PROLONG)
-    assert replace(later, ban=replace(BAN, until=99.0)).id != later.id
+    assert replace(later, ban=BAN._replace(until=99.0)).id != later.id
 
 
 def test_a_database_of_before_gets_an_outbox(tmp_path: Path) -> None:

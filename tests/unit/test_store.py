@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,7 +94,7 @@ def test_a_ban_in_full(store: Store, ban: Ban) -> None:
 
 
 def test_a_prolonged_ban_has_its_new_end(store: Store) -> None:
-    longer = replace(BAN, until=1700.5)
+    longer = BAN._replace(until=1700.5)
     write(store, Banned(BAN), Prolonged(longer))
     assert list(store.bans("sshd")) == [Banned(longer)]
 
@@ -113,7 +112,7 @@ def test_a_revived_ban_is_in_force(store: Store) -> None:
 
 def test_a_ban_that_begins_again_after_a_purge_is_the_first_and_in_force(store: Store) -> None:
     """Purged from memory first: its offence counts from 1, and that row may still be there."""
-    again = replace(BAN, start=9000.0, until=9600.0)
+    again = BAN._replace(start=9000.0, until=9600.0)
     write(store, Banned(BAN), Lifted(BAN, Reason.EXPIRED, 1600.5))
     write(store, Banned(again))
     assert list(store.bans("sshd")) == [Banned(again)]
