@@ -31,8 +31,6 @@ def execute(args: Namespace) -> int:
         # The reader of a pipe has seen enough (`f2b | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
-    except KeyboardInterrupt:
-        return 130
 
 
 def _banned(args: Namespace) -> int:

@@ -3,8 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from f2b import times
 from f2b.protocol import ActionRow, BanRow, DaemonStatus, JailRow, JailStatus, SlowLaneRow
@@ -13,8 +12,7 @@ MOST_DRAWN = 1000
 """Rows of a table with colours and borders: a third of a second. Of 100,000 it would be 40."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A title line, column heads and cells."""
 
     title: str

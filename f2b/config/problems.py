@@ -1,9 +1,8 @@
 """What is wrong with a configuration: errors that stop a load, and problems it lives with."""
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from f2b.errors import ConfigError, Exit, F2bError, LocatedError, Origin
 
@@ -28,8 +27,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """What the admin should know about his files, with where it stands and what to do."""
 
     severity: Severity

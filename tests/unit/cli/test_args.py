@@ -1,5 +1,8 @@
 """What can be typed."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from f2b import __version__
 from f2b.cli.args import CONFIG, parse
 from f2b.errors import Exit
+from tests.support.processes import CHECKOUT
 
 
 def test_without_anything() -> None:
@@ -85,3 +89,16 @@ def test_help_names_every_command_and_exit_status(capsys: pytest.CaptureFixture[
     words = text.split()
     assert {"run", "status", "ban", "unban", "flush", "reload", "check", "ping"} <= set(words)
     assert all(str(int(status)) in text for status in Exit)
+
+
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_an_interrupt_while_it_is_loaded_is_no_traceback(tmp_path: Path, command: str) -> None:
+    (tmp_path / "argparse.py").write_text("raise KeyboardInterrupt\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "f2b", command],
+        check=False,
+        capture_output=True,
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
