@@ -90,12 +90,19 @@ class Writer:
     """`for text in Writer(boot).entries(1000, end): …`. `others` are units that log noise alone."""
 
     def __init__(
-        self, boot: str, others: Sequence[str] = (), *, share: float = SHARE, seed: int = 2
+        self,
+        boot: str,
+        others: Sequence[str] = (),
+        *,
+        share: float = SHARE,
+        offenders: int = OFFENDERS,
+        seed: int = 2,
     ) -> None:
         self._dice = random.Random(seed)
         self._templates: dict[Program, str] = {}
         self._boot = boot
         self._share = share
+        self._offenders = offenders
         self._others = [
             Program(f"{name}.service", name, name, f"/usr/sbin/{name}") for name in others
         ]
@@ -148,7 +155,7 @@ class Writer:
 
     def _attack(self) -> Attack:
         # Squared: some try again and again, most are seen once or twice.
-        number = int(self._dice.random() ** 2 * OFFENDERS)
+        number = int(self._dice.random() ** 2 * self._offenders)
         address = f"198.18.{number >> 8}.{number & 255}"
         if number % 10 == 0:
             address = f"2001:db8:{number:x}::{number % 7 + 1:x}"

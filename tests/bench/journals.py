@@ -17,16 +17,17 @@ AGE = 86_400.0
 """Seconds until a journal is written anew: all of it is to lie within the findtime of a week."""
 
 
-def journal(count: int, others: Sequence[str] = ()) -> Path:
+def journal(count: int, others: Sequence[str] = (), offenders: int = entries.OFFENDERS) -> Path:
     """The folder of a journal with so many entries; `others` are units that log beside the three services."""
     text = Path(entries.__file__).read_bytes()
-    version = hashlib.sha256(text + " ".join(others).encode()).hexdigest()[:8]
+    version = hashlib.sha256(text + f"{offenders} {' '.join(others)}".encode()).hexdigest()[:8]
     folder = CACHE / f"bench-{version}-{count}"
     _sweep()
     if not folder.exists():
         making = Path(tempfile.mkdtemp(prefix="bench-", dir=CACHE))
         with Journal(making) as feed:
-            for entry in Writer(feed.boot, others).entries(count, time.time()):
+            writer = Writer(feed.boot, others, offenders=offenders)
+            for entry in writer.entries(count, time.time()):
                 feed.put(entry)
         making.rename(folder)
     return folder

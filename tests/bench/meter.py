@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+TURNS = 500_000
+
 
 class Cost(NamedTuple):
     wall: float
@@ -24,6 +26,17 @@ def cost(work: Callable[[], object]) -> Cost:
 def _used() -> float:
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def turn() -> float:
+    """Nanoseconds for a turn of an empty loop: Python's pace, which on a shared machine halves for minutes."""
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        for _ in range(TURNS):
+            pass
+        times.append(time.perf_counter() - began)
+    return min(times) / TURNS * 1e9
 
 
 def cpu(pid: int) -> float:

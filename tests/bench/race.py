@@ -46,7 +46,9 @@ def race(plan: Plan) -> Iterable[Row]:
     yield _unlike(stock[0].found, peer[0].found)
     theirs, mine = ([plan.time(run) for run in runs] for runs in (peer, own))
     name = f"{size(folder):,} entries"
-    goal = Goal(judge=Judge.GAIN, must=at_least(12), aim=at_least(20))
+    # The quick form counts the daemon's CPU time alone, over so few entries that most of it is the first of them.
+    whole = not plan.quick
+    goal = Goal(judge=Judge.GAIN, must=at_least(12) if whole else None, aim=at_least(20))
     yield Row(
         what=f"{name}, fail2ban's filters", ours=[plan.time(run) for run in stock], peer=theirs,
         **goal,
@@ -54,7 +56,7 @@ def race(plan: Plan) -> Iterable[Row]:
     yield Row(what=f"{name}, our filters", ours=mine, peer=theirs, **goal)
     yield Row(
         what=f"{name}, our filters; floor: journalctl -o cat", ours=mine, floor=printed,
-        judge=Judge.COST, must=at_most(1),
+        judge=Judge.COST, must=at_most(1) if whole else None,
     )  # fmt: skip
     yield Row(
         what=f"{name}, our filters; floor: next + MESSAGE", ours=mine, floor=bare,

@@ -23,7 +23,7 @@ class Goal(TypedDict, total=False):
     """What several rows have to reach alike."""
 
     judge: Judge
-    must: "Bound"
+    must: "Bound | None"
     aim: "Bound"
 
 
