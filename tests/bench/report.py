@@ -98,6 +98,8 @@ def _plain(row: Row) -> dict[str, Any]:
             found[name] = {"median": _short(median(values)), "all": [_short(v) for v in values]}
     if row.judged is not None:
         found |= {"judged": _short(row.judged), "as": row.judge.value}
+    if row.best is not None and row.judge is not Judge.VALUE:
+        found |= {"at best": _short(row.best)}
     found |= {"must": str(row.must)} if row.must else {}
     found |= {"aim": str(row.aim)} if row.aim else {}
     found |= {"met": row.met} if row.met is not None else {}
@@ -108,22 +110,39 @@ def _short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
+def pooled(results: Results, more: Results) -> Results:
+    """Both as if measured in one run."""
+    return {
+        name: [_pooled(*both) for both in zip(rows, more[name], strict=True)]
+        for name, rows in results.items()
+    }
+
+
+def _pooled(row: Row, more: Row) -> Row:
+    return replace(
+        row,
+        ours=[*row.ours, *more.ours],
+        peer=[*row.peer, *more.peer],
+        floor=[*row.floor, *more.floor],
+    )
+
+
 def losses(results: Results) -> dict[str, list[str]]:
     """The ratios that are worse than their record by more than noise, by measure."""
     recorded = json.loads(RECORD.read_text()).get("quick", {}) if RECORD.exists() else {}
     found: dict[str, list[str]] = {}
     for measure, rows in results.items():
-        before = {row["what"]: row.get("judged") for row in recorded.get(measure, ())}
+        before = {row["what"]: row.get("at best") for row in recorded.get(measure, ())}
         if lost := [text for row in rows if (text := _loss(row, before.get(row.what)))]:
             found[measure] = lost
     return found
 
 
 def _loss(row: Row, then: float | None) -> str:
-    now = row.judged
     if row.must == at_most(0) and not row.met:
-        return f"{row.what}: {now:g} {row.note}"
-    if then is None or now is None or row.judge is Judge.VALUE:
+        return f"{row.what}: {row.judged:g} {row.note}"
+    now = row.best
+    if then is None or now is None:
         return ""
     kept = now / then if row.more_is_better else then / now
     return (
