@@ -27,6 +27,8 @@ RECORD = Path(__file__).with_name("bench.json")
 PLOTS = CHECKOUT / "doc"
 LOST = 2 / 3
 """A ratio may fall to this part of its record, for the machine's noise."""
+RECENT = 3
+"""So many recorded runs make the record: a shared machine is at times in another mood."""
 
 Results = Mapping[str, Sequence[Row]]
 
@@ -78,12 +80,16 @@ def _ratio(row: Row) -> str:
 
 
 def record(results: Results, form: str) -> None:
-    """Replace what these measures have in bench.json, and what is said of the machine."""
+    """Replace what these measures have in bench.json for this form, and what is said there of the machine."""
     kept = json.loads(RECORD.read_text()) if RECORD.exists() else {}
-    rows = {name: [_plain(row) for row in rows] for name, rows in results.items()}
-    kept |= {"machine": machine(), "versions": versions(), form: kept.get(form, {}) | rows}
+    said = machine()
+    before = kept.get(form, {}).get("measures", {})
+    measures = before | {
+        name: [_plain(row) | _recent(row, before.get(name, ())) for row in rows]
+        for name, rows in results.items()
+    }
+    kept[form] = {"machine": said, "versions": versions(), "measures": measures}
     RECORD.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
-    said = kept["machine"]
     for series in (row.series for found in results.values() for row in found if row.series):
         subtitle = f"first point = 1 · {said['date']} · {said['cpu']}, {said['cores']} cores"
         PLOTS.mkdir(exist_ok=True)
@@ -98,12 +104,20 @@ def _plain(row: Row) -> dict[str, Any]:
             found[name] = {"median": _short(median(values)), "all": [_short(v) for v in values]}
     if row.judged is not None:
         found |= {"judged": _short(row.judged), "as": row.judge.value}
-    if row.best is not None and row.judge is not Judge.VALUE:
-        found |= {"at best": _short(row.best)}
     found |= {"must": str(row.must)} if row.must else {}
     found |= {"aim": str(row.aim)} if row.aim else {}
     found |= {"met": row.met} if row.met is not None else {}
     return found | ({"note": row.note} if row.note else {})
+
+
+def _recent(row: Row, before: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Its best ratio now, and those of the runs recorded before."""
+    if row.best is None or row.judge is Judge.VALUE:
+        return {}
+    known: Sequence[float] = next(
+        (each.get("at best", ()) for each in before if each["what"] == row.what), ()
+    )
+    return {"at best": [*known, _short(row.best)][-RECENT:]}
 
 
 def _short(value: float) -> float:
@@ -128,22 +142,23 @@ def _pooled(row: Row, more: Row) -> Row:
 
 
 def losses(results: Results) -> dict[str, list[str]]:
-    """The ratios that are worse than their record by more than noise, by measure."""
-    recorded = json.loads(RECORD.read_text()).get("quick", {}) if RECORD.exists() else {}
+    """The ratios that are worse than all that is recorded of them by more than noise, by measure."""
+    recorded = json.loads(RECORD.read_text())["quick"]["measures"] if RECORD.exists() else {}
     found: dict[str, list[str]] = {}
     for measure, rows in results.items():
-        before = {row["what"]: row.get("at best") for row in recorded.get(measure, ())}
-        if lost := [text for row in rows if (text := _loss(row, before.get(row.what)))]:
+        before = {row["what"]: row.get("at best", ()) for row in recorded.get(measure, ())}
+        if lost := [text for row in rows if (text := _loss(row, before.get(row.what, ())))]:
             found[measure] = lost
     return found
 
 
-def _loss(row: Row, then: float | None) -> str:
+def _loss(row: Row, recorded: Sequence[float]) -> str:
     if row.must == at_most(0) and not row.met:
         return f"{row.what}: {row.judged:g} {row.note}"
     now = row.best
-    if then is None or now is None:
+    if not recorded or now is None:
         return ""
+    then = min(recorded) if row.more_is_better else max(recorded)
     kept = now / then if row.more_is_better else then / now
     return (
         f"{row.what}: {now:.2f} {row.judge}, and {then:.2f} in the record" if kept < LOST else ""

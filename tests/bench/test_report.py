@@ -25,8 +25,8 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def lost(row: Row, record: Path, then: float) -> bool:
-    rows = [{"what": row.what, "at best": then}]
-    record.write_text(json.dumps({"quick": {"measure": rows}}))
+    rows = [{"what": row.what, "at best": [then]}]
+    record.write_text(json.dumps({"quick": {"measures": {"measure": rows}}}))
     return bool(report.losses({"measure": [row]}))
 
 
