@@ -4,6 +4,7 @@
 # pay for the daemon, nor the daemon for them.
 
 import sys
+from collections.abc import Callable
 
 
 def main() -> int:
@@ -21,6 +22,15 @@ def main() -> int:
 
 
 def _main() -> int:
+    from f2b.daemon import garbage
+
+    with garbage.put_off():
+        work = _command()
+    return work()
+
+
+def _command() -> Callable[[], int]:
+    """Load what was asked for, of which nothing is garbage."""
     from f2b.cli.args import parse
 
     args = parse(sys.argv[1:])
@@ -30,10 +40,10 @@ def _main() -> int:
         with without_openssl():
             from f2b.daemon.main import run
 
-        return run(args.config, takeover=args.takeover)
+        return lambda: run(args.config, takeover=args.takeover)
     from f2b.cli.commands import execute
 
-    return execute(args)
+    return lambda: execute(args)
 
 
 if __name__ == "__main__":

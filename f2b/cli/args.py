@@ -39,7 +39,10 @@ def parse(argv: Sequence[str]) -> Namespace:
     )
     _add_options(parser)
     parser.add_argument("-V", "--version", action="version", version=f"f2b {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    # Where `prog` is not said argparse lays out a usage to find it, and imports three compressors for that.
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", parser_class=_Parser, prog=parser.prog
+    )
 
     def command(name: str, text: str) -> ArgumentParser:
         parser = commands.add_parser(name, help=text, description=text)
@@ -96,7 +99,9 @@ def _add_ban(ban: ArgumentParser) -> None:
 
 
 def _add_config(config: ArgumentParser) -> None:
-    verbs = config.add_subparsers(dest="verb", metavar="show", required=True, parser_class=_Parser)
+    verbs = config.add_subparsers(
+        dest="verb", metavar="show", required=True, parser_class=_Parser, prog=config.prog
+    )
     text = "Show what is in effect: the daemon's settings and every enabled jail, or one jail."
     show = verbs.add_parser("show", help=text, description=text)
     show.add_argument("jail", nargs="?", metavar="JAIL", help="a jail, enabled or not")
