@@ -5,15 +5,13 @@ entry, failure or ban is a named tuple, which is made in a third of the time.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from f2b.addresses import Offender
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """How far the journal is read. Without a cursor nothing was read yet: the next entry is the first from `time`.
 
     `sessions` is when the oldest session began that is open there: a restart goes back that far to know it again.
@@ -53,8 +51,7 @@ class Failure(NamedTuple):
     groups: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Suspect:
+class Suspect(NamedTuple):
     """A failure of somebody whom the entry calls by a host name. Whose it is, the resolver says."""
 
     name: str

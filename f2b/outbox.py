@@ -7,9 +7,8 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from f2b import addresses
 from f2b.model import Ban, Source
@@ -26,8 +25,7 @@ class Step(StrEnum):
     PROLONG = "prolong"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """`at` is when it was decided. `groups` are what the regex of the tipping failure captured."""
 
     at: float

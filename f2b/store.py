@@ -9,10 +9,10 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from f2b import addresses, decided, failpoint, outbox
 from f2b.dbfile import lock, move_aside
@@ -39,13 +39,12 @@ NUMBER = "substr('000000000000000' || substr(cursor, 38, instr(cursor, ';b=') - 
 """The place of an entry in its source, as its cursor says it: in hexadecimal, here with all its zeros."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """What one transaction writes. `caught_up`: the fingerprints of jails whose past is read; None for jails gone."""
 
     decisions: tuple[Decision, ...] = ()
     position: Position | None = None
-    caught_up: Mapping[str, str | None] = field(default_factory=dict)
+    caught_up: Mapping[str, str | None] = MappingProxyType({})
     outbox: tuple[Row, ...] = ()
     done: tuple[str, ...] = ()
     """The ids of rows of the outbox that are carried out."""

@@ -4,7 +4,6 @@ The calls are synchronous and may wait for the kernel; the enforcer makes them i
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from f2b.addresses import Offender
@@ -12,8 +11,7 @@ from f2b.config.settings import WallSettings
 from f2b.model import Ban
 
 
-@dataclass(frozen=True, slots=True)
-class JailWall:
+class JailWall(NamedTuple):
     """What the wall must know of a jail: its look, and who is let through whatever is banned."""
 
     name: str
@@ -21,15 +19,13 @@ class JailWall:
     ignored: tuple[Offender, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """Keep out; also used to move the end of a ban that is already there."""
 
     ban: Ban
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(NamedTuple):
     """Let in again. Removing what is not there is no error."""
 
     jail: str
@@ -39,8 +35,7 @@ class Remove:
 Operation = Put | Remove
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """An operation that the kernel will not take, and why. The others of the same call were carried out."""
 
     operation: Operation

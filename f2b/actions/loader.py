@@ -1,7 +1,6 @@
 """Backends by name: our own, and those that other packages offer as entry points."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from f2b import plugins
 from f2b.actions import makers, probe
@@ -43,11 +42,11 @@ def _candidates(
     """All firewalls that we know, the best first."""
 
     def nftables(table: str) -> Backend:
-        return makers.nftables(replace(settings, table=table), instance, takeover=takeover)
+        return makers.nftables(settings._replace(table=table), instance, takeover=takeover)
 
     def legacy(*, sets: bool) -> Make:
         return lambda table: makers.iptables_legacy(
-            replace(settings, table=table), instance, takeover=takeover, sets=sets
+            settings._replace(table=table), instance, takeover=takeover, sets=sets
         )
 
     return [

@@ -7,7 +7,7 @@ a network. The bans tried are of addresses that documentation has for itself.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from f2b.actions.base import Backend, JailWall, Put, Remove
 from f2b.addresses import parse
@@ -24,8 +24,7 @@ Make = Callable[[str], Backend]
 """Makes a backend that uses the given name in place of the setting `table`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The backend that works best here, and why none that would be better."""
 
     backend: Backend

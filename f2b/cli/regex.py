@@ -5,7 +5,6 @@ import re
 import sys
 from argparse import Namespace
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -78,14 +77,14 @@ def _row(verdict: Verdict) -> dict[str, Any]:
 def _settings(args: Namespace) -> FilterSettings:
     settings = _filter(args)
     if args.source != JOURNAL:
-        settings = replace(settings, reading=Reading.BUILT)  # the date is out of its lines already
+        settings = settings._replace(reading=Reading.BUILT)  # the date is out of its lines already
     if not settings.failregex:
         raise UsageError(f"{args.filter!r} has no failregex", hint="there is nothing to try")
     if args.ignoreregex is not None:
         ignore = Located(args.ignoreregex, Origin("IGNOREREGEX", 0))
-        settings = replace(settings, ignoreregex=(*settings.ignoreregex, ignore))
+        settings = settings._replace(ignoreregex=(*settings.ignoreregex, ignore))
     if args.maxlines is not None:
-        settings = replace(settings, maxlines=args.maxlines)
+        settings = settings._replace(maxlines=args.maxlines)
     return settings
 
 

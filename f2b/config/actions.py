@@ -4,7 +4,6 @@ Everything that does not depend on a ban is put in here; the tags that are left 
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -138,9 +137,9 @@ class ActionFile(Definition):
     def _commands(self, family: str) -> ActionCommands:
         self._family = family
         texts = {}
-        for field in fields(ActionCommands):
-            text = self._text(f"action{field.name}", self._look_up)
-            texts[field.name] = self._marks.located(text or "").text
+        for name in ActionCommands._fields:
+            text = self._text(f"action{name}", self._look_up)
+            texts[name] = self._marks.located(text or "").text
         return ActionCommands(**texts)
 
     def _value(self, option: str, parse: Callable[[str], object], default: str) -> Any:
@@ -162,10 +161,9 @@ class ActionFile(Definition):
         return super()._look_up(name)
 
     def _problems(self, found: ActionSettings) -> list[Problem]:
-        texts = [getattr(found.inet4, field.name) for field in fields(ActionCommands)]
         unknown = {
             tag
-            for text in texts
+            for text in found.inet4
             for tag, _, _, quoting in shell.tags(text)
             if quoting is Quoting.BARE and tag not in OF_THE_BAN and tag[:2] != "F-"
         }

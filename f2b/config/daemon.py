@@ -1,7 +1,6 @@
 """The settings of f2b.conf; or of a fail2ban.conf that stands where there is no f2b.conf."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -53,6 +52,6 @@ def _of_fail2ban() -> dict[str, Setting]:
     """Its socket and its database are its own: f2b must never touch them."""
     reason = "f2b has its own, set in f2b.conf"
     return {
-        name: row if name in _SHARED or row.ignored else replace(row, parse=None, ignored=reason)
+        name: row if name in _SHARED or row.ignored else row._replace(parse=None, ignored=reason)
         for name, row in _ROWS.items()
     }

@@ -1,8 +1,8 @@
 """Old and new: what a reload has to do. Where something is written does not matter, only what."""
 
 import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from f2b.config.load import Config
 from f2b.config.settings import FilterSettings, JailSettings
@@ -20,8 +20,7 @@ class Part(StrEnum):
     ACTIONS = "actions"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A jail that goes on in another form."""
 
     old: JailSettings
@@ -29,8 +28,7 @@ class Change:
     parts: frozenset[Part]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """The jails by what happens to them, in the order of the files; and daemon settings that
     stay as they are until a restart.
     """

@@ -1,7 +1,9 @@
 """What is in effect: every option after interpolation, line by line, each with the place where it is written."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple
 
 from f2b.config.daemon import daemon_section
 from f2b.config.files import Files
@@ -19,15 +21,14 @@ from f2b.errors import ConfigError, ControlError
 _NONE = (Located("", NOWHERE),)
 _WITH_SECRETS = {"action", "banaction", "banaction_allports", "cfapikey"}
 
-Values = dict[str, tuple[Located, ...]]
+Values = Mapping[str, tuple[Located, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Effective:
+class Effective(NamedTuple):
     """A section: its options in the order of the table, without the empty ones; what is wrong with the others."""
 
     name: str
-    values: Values = field(default_factory=dict)
+    values: Values = MappingProxyType({})
     errors: tuple[ConfigError, ...] = ()
 
 
@@ -66,7 +67,7 @@ def _jail(dialect: Dialect, files: Files, name: str) -> Effective:
     file = steps.attempt(lambda: filter_of(section, files, section.located("enabled").origin))
     known = steps.attempt(file.known) if file else None
     section = Section(dialect, files.marks, name, known)
-    values: Values = {}
+    values: dict[str, tuple[Located, ...]] = {}
     for row in settings(Where.JAIL, *([Where.FILTER] if file else [])).values():
         if not row.ignored and not row.name.startswith("action_"):
             text = steps.attempt(partial(_text, section, file, row))

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -22,7 +21,7 @@ from f2b.config.wall import read_wall
 from f2b.errors import ConfigError, Origin
 
 _ROWS = settings(Where.JAIL)
-_FIELDS = [_ROWS[field.name] for field in fields(JailSettings) if field.name in _ROWS]
+_FIELDS = [_ROWS[name] for name in JailSettings._fields if name in _ROWS]
 _REFUSING = [row for row in _ROWS.values() if row.ignored and row.parse]
 _PARSED = [row for row in _FIELDS if row.parse is not None]
 # Also what this wall has no use for must be defined: a slip in it is one.

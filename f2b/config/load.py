@@ -5,9 +5,9 @@ that jail out, and all others stand.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from f2b.config.daemon import read_daemon
 from f2b.config.files import Files
@@ -34,8 +34,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """A directory as it was read. `jails` holds the enabled ones without errors, in file order."""
 
     daemon: DaemonSettings

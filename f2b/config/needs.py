@@ -6,12 +6,11 @@ here is certain enough to be told.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from f2b.config.settings import ActionCommands, ActionSettings, JailSettings
+from f2b.config.settings import ActionSettings, JailSettings
 
 
 class Kind(StrEnum):
@@ -146,7 +145,7 @@ def _of(action: ActionSettings) -> Iterator[Kind]:
             yield Kind.NETWORK
         return
     families = action.inet4, action.inet6
-    texts = {getattr(each, field.name) for each in families for field in fields(ActionCommands)}
+    texts = {text for each in families for text in each}
     yield from _kinds(texts)
 
 

@@ -49,8 +49,7 @@ class UseDns(StrEnum):
         return self in {UseDns.YES, UseDns.WARN}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilterSettings:
+class FilterSettings(NamedTuple):
     """A filter after interpolation and tag substitution; `<HOST>` and its like are still in it."""
 
     name: str
@@ -85,8 +84,7 @@ class Blocktype(StrEnum):
     PROHIBITED = "admin-prohibited"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WallSettings:
+class WallSettings(NamedTuple):
     """How a jail's bans look in the firewall. No ports: all ports; no protocols: all protocols.
 
     `backend` is auto where it is not named: the best that works; none where a command of the admin's is the firewall.
@@ -98,8 +96,7 @@ class WallSettings:
     blocktype: Blocktype = Blocktype.DROP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionCommands:
+class ActionCommands(NamedTuple):
     """The shell commands of an action, for one family; with the tags in them that are known when it happens."""
 
     start: str = ""
@@ -139,8 +136,7 @@ class Counting(StrEnum):
     ESTIMATE = "estimate"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Increment:
+class Increment(NamedTuple):
     """How bans grow with the offences of their offender. `multipliers` replace the formula."""
 
     factor: float = 1.0
@@ -151,13 +147,12 @@ class Increment:
     overalljails: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JailSettings:
+class JailSettings(NamedTuple):
     """One enabled jail."""
 
     name: str
     filter: FilterSettings
-    wall: WallSettings = field(default_factory=WallSettings)
+    wall: WallSettings = WallSettings()
     actions: tuple[ActionSettings, ...] = ()
     maxretry: int = 5
     findtime: float = 600
@@ -198,8 +193,7 @@ class OnStop(StrEnum):
     LIFT = "lift"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonSettings:
+class DaemonSettings(NamedTuple):
     """The settings of f2b.conf."""
 
     socket: Path = protocol.SOCKET

@@ -1,8 +1,8 @@
 """What can be set: a row for every option, ours and fail2ban's. The loader, man pages and their tests read it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from f2b.config import asking, formula, spec, values
 from f2b.config.ports import ports, protocols
@@ -27,8 +27,7 @@ class Where(StrEnum):
     FILTER = "filter.d"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """A row of the table. `parse` is None for a text that another part of the loader takes apart.
 
     `ignored` is why an option of fail2ban's does nothing here; with a `parse`, that one refuses what must not be

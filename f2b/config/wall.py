@@ -1,7 +1,6 @@
 """From a jail's actions to its wall: fail2ban's names for firewalls, and what they mean here."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from f2b import plugins
@@ -127,8 +126,7 @@ def _joined(walls: Sequence[WallSettings]) -> WallSettings:
         else (p for wall in walls for p in wall.protocols)
     )
     backends = {wall.backend for wall in walls} - {"auto"}
-    return replace(
-        walls[0],
+    return walls[0]._replace(
         backend=min(backends, default="auto"),
         ports=merged(ports),
         protocols=tuple(sorted(set(protocols))),

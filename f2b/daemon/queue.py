@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
+from typing import NamedTuple
 
 from f2b.actions.command import Runner
 from f2b.actions.plugin import PluginRunner
@@ -68,8 +69,7 @@ AnyRunner = Runner | PluginRunner
 Describe = Callable[[Job, AnyRunner], Awaitable[Mapping[str, str]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What a queue needs of the daemon: values of tags, the bans in force, the removal of rows, the log, the clock."""
 
     turns: Turns

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 from f2b.addresses import Offender
 from f2b.config.diff import diff, fingerprint, other_firewalls
@@ -19,8 +19,7 @@ from f2b.store import Store
 Stored = list[tuple[Offender, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A new configuration that has shown that it can run."""
 
     config: Config
@@ -72,7 +71,7 @@ async def prepare(
         if names
     )
     lasting = {name: getattr(config.daemon, name) for name in plan.restart}
-    new = replace(new, daemon=replace(new.daemon, **lasting))
+    new = new._replace(daemon=new.daemon._replace(**lasting))
     return Prepared(new, assembly.jails, stored, summary or "nothing has changed", warnings)
 
 

@@ -9,8 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from f2b import __version__
 from f2b.actions.base import Backend
@@ -55,8 +54,7 @@ SAID = 500
 """Log lines that are written at a time: an unban of all may be 100,000."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """What is made before the loop runs."""
 
     config: Config
@@ -273,7 +271,7 @@ class Service:
             if last is not None:
                 self._position = Position(last.cursor, last.time, self._engine.oldest_session())
             if not entries and end.cursor != self._position.cursor:
-                self._position = replace(end, sessions=self._engine.oldest_session())
+                self._position = end._replace(sessions=self._engine.oldest_session())
             decisions += self._questions.take(before, now)
             decisions += self._engine.tick(now)
             if any(isinstance(decision, Found) for decision in decisions):

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import platform
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,7 +57,7 @@ class Sieves:
         watched = tuple(map(_watched, filter(_reads, jails)))
         if not watched:
             return
-        names = tuple(self._hosts()) or (os.fsencode(platform.node()),)
+        names = tuple(self._hosts()) or (os.fsencode(os.uname().nodename),)
         small = all(map(SMALL.fullmatch, names))
         key = fingerprint(watched, *self._machine, small=small)
         try:
@@ -125,7 +124,7 @@ async def _woven(jails: Sequence[Watched], key: str, *, small: bool) -> bytes:
 
 def _machine() -> Iterator[str]:
     """What else decides about a net: the processor, Python's parser, the library, and how we translate."""
-    yield platform.machine()
+    yield os.uname().machine
     yield sys.version
     # The library also looks itself, and refuses what is not for this processor.
     with contextlib.suppress(OSError):

@@ -1,7 +1,6 @@
 """From settings to running jails: everything that can fail for one jail fails here, and for that jail alone."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -59,15 +58,15 @@ def _problems(jail: str, errors: Iterable[LocatedError]) -> list[Problem]:
 
 def _faults(settings: FilterSettings) -> Iterator[LocatedError]:
     """Everything that is wrong with the regexes and the journalmatch, where compiling ends with the first."""
-    none = replace(settings, failregex=(), ignoreregex=())
+    none = settings._replace(failregex=(), ignoreregex=())
     if error := _fault(lambda: Filter(none)):
         yield error
-        none = replace(none, prefregex=Located("<HOST>", NOWHERE))
-    parts = [replace(none, failregex=(line,)) for line in settings.failregex]
-    parts += [replace(none, ignoreregex=(line,)) for line in settings.ignoreregex]
+        none = none._replace(prefregex=Located("<HOST>", NOWHERE))
+    parts = [none._replace(failregex=(line,)) for line in settings.failregex]
+    parts += [none._replace(ignoreregex=(line,)) for line in settings.ignoreregex]
     steps: list[Callable[[], object]] = [partial(Filter, part) for part in parts]
     if settings.feed is Feed.JOURNAL:
-        matches = [replace(none, journalmatch=(line,)) for line in settings.journalmatch]
+        matches = [none._replace(journalmatch=(line,)) for line in settings.journalmatch]
         steps += [partial(trusted_match, part) for part in matches]
     yield from filter(None, map(_fault, steps))
 
@@ -83,7 +82,7 @@ def _fault(step: Callable[[], object]) -> LocatedError | None:
 def _broken(name: str, why: str, settings: JailSettings | None = None) -> Jail:
     nothing = FilterSettings(name=name, feed=Feed.NONE)
     jail = Jail(
-        replace(settings, filter=nothing) if settings else JailSettings(name=name, filter=nothing)
+        settings._replace(filter=nothing) if settings else JailSettings(name=name, filter=nothing)
     )
     jail.broken = why
     return jail

@@ -1,8 +1,7 @@
 """What a cursor says: where an entry stands in its journal, and so which of two entries is the later one. Pure."""
 
 import re
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from f2b.model import Position
 
@@ -11,8 +10,7 @@ _CURSOR = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """Sequence numbers compare within one source, monotonic times within one boot; wall clock times always, badly."""
 
     text: str

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from f2b.errors import FilterError, Origin
 
@@ -85,8 +86,7 @@ class Group:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Groups of which one must fit. No group at all: every entry fits."""
 
     groups: tuple[Group, ...]

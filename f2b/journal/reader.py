@@ -14,10 +14,9 @@ Where there is much to read, once is enough: f2b.journal.backlog.
 
 import select
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from systemd import _reader, journal
 
@@ -48,8 +47,7 @@ PATIENCE = 1.0
 DOUBT = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """A time whose entries, if it had any for us, were deleted unread. `until`: of the first one left, if any is."""
 
     since: float

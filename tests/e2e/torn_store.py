@@ -5,7 +5,6 @@ For the kill test. F2B_TORN says which of the two comes `first`: position or dec
 
 import os
 import sys
-from dataclasses import replace
 
 from f2b import failpoint
 from f2b.__main__ import main
@@ -17,7 +16,7 @@ _position_first = os.environ["F2B_TORN"] == "position"
 
 
 def commit(self: Store, batch: Batch) -> None:
-    parts = [replace(batch, position=None), Batch(position=batch.position)]
+    parts = [batch._replace(position=None), Batch(position=batch.position)]
     for part in reversed(parts) if _position_first else parts:
         _commit(self, part)
         if batch.decisions and part is (parts[1] if _position_first else parts[0]):

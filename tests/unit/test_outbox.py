@@ -1,7 +1,6 @@
 """What is to be done is written with the decision, once, and gone when it is done."""
 
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 from f2b.addresses import parse
@@ -29,10 +28,10 @@ def test_a_row_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_ids() -> None:
-    assert len({ROW.id, replace(ROW, step=Step.UNBAN).id, replace(ROW, action="x").id}) == 3
-    assert replace(ROW, ban=BAN._replace(until=99.0), at=7.0).id == ROW.id
-    later = replace(ROW, step=Step.PROLONG)
-    assert replace(later, ban=BAN._replace(until=99.0)).id != later.id
+    assert len({ROW.id, ROW._replace(step=Step.UNBAN).id, ROW._replace(action="x").id}) == 3
+    assert ROW._replace(ban=BAN._replace(until=99.0), at=7.0).id == ROW.id
+    later = ROW._replace(step=Step.PROLONG)
+    assert later._replace(ban=BAN._replace(until=99.0)).id != later.id
 
 
 def test_a_database_of_before_gets_an_outbox(tmp_path: Path) -> None:

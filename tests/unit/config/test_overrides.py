@@ -1,6 +1,5 @@
 """An old jail.local names fail2ban's firewalls, and files beside it change them."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,8 +22,8 @@ OLD = 'banaction = {}\naction = %(banaction)s[name=%(__name__)s, port="22", prot
         ("iptables-ipset-proto6", MULTIPORT),
         ("iptables-allports", ALLPORTS),
         ("iptables-ipset-proto6-allports", ALLPORTS),
-        ("nftables-multiport", replace(MULTIPORT, backend="nftables")),
-        ("nftables", replace(MULTIPORT, backend="nftables")),
+        ("nftables-multiport", MULTIPORT._replace(backend="nftables")),
+        ("nftables", MULTIPORT._replace(backend="nftables")),
         ("blackhole", WallSettings(backend="blackhole")),
         ("route", WallSettings(backend="blackhole", blocktype=Blocktype.HOST)),
     ],

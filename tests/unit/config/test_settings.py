@@ -1,7 +1,5 @@
 """The table says what the dataclasses say."""
 
-import dataclasses
-
 import pytest
 
 from f2b.config.settings import DaemonSettings, FilterSettings, JailSettings
@@ -28,7 +26,7 @@ def test_a_default_is_the_same_in_the_table_and_the_dataclass(row: Setting) -> N
 
 def test_every_daemon_setting_is_in_the_table() -> None:
     rows = {row.name for row in settings(Where.DAEMON).values() if not row.ignored}
-    assert rows == {field.name for field in dataclasses.fields(DaemonSettings)}
+    assert rows == {*DaemonSettings._fields}
 
 
 def test_every_row_says_what_it_is_for_or_why_it_does_nothing() -> None:

@@ -1,6 +1,5 @@
 """What fail2ban's names for firewalls become."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ ALLPORTS = WallSettings(protocols=("tcp",), blocktype=Blocktype.REJECT)
 
 
 def nftables(wall: WallSettings) -> WallSettings:
-    return replace(wall, backend="nftables")
+    return wall._replace(backend="nftables")
 
 
 @pytest.mark.parametrize(
@@ -24,10 +23,10 @@ def nftables(wall: WallSettings) -> WallSettings:
     [
         ("", OURS),
         ("banaction = auto", OURS),
-        ("banaction = iptables-legacy", replace(OURS, backend="iptables-legacy")),
+        ("banaction = iptables-legacy", OURS._replace(backend="iptables-legacy")),
         (
             "banaction = iptables-legacy[type=multiport]",
-            replace(MULTIPORT, backend="iptables-legacy"),
+            MULTIPORT._replace(backend="iptables-legacy"),
         ),
         ("banaction = nftables", nftables(OURS)),
         ("banaction = nftables-multiport", nftables(MULTIPORT)),

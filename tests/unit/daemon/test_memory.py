@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,7 +109,7 @@ def test_two_reloads_that_find_a_jail_new_count_once(store: Store, tmp_path: Pat
     config, engine = running(tmp_path, 600)
     stored(store, fail(engine.jail("sshd"), A, 1000, 1001))
     empty = Engine([])
-    first, second = (reloaded(store, replace(config, jails=()), empty) for _ in range(2))
+    first, second = (reloaded(store, config._replace(jails=()), empty) for _ in range(2))
     first.swap(empty, 1002)
     second.swap(empty, 1002)
     assert dict(empty.jail("sshd").tally) == {parse(A): (1000, 1001)}

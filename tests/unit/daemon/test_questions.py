@@ -4,7 +4,6 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from tests.unit.decide.making import PLAIN, RECIDIVE, bans, entry, failure, jail
 A, B = "192.0.2.7", "192.0.2.8"
 HERE = Position("c", 900.0)
 NOW = 1000.0
-NAMES = replace(PLAIN, usedns=UseDns.WARN)
+NAMES = PLAIN._replace(usedns=UseDns.WARN)
 
 
 class World:
@@ -204,7 +203,7 @@ def test_at_a_stop_the_position_stays_before_what_is_not_answered() -> None:
     ("after", "found"),
     [
         ({"maxretry": 9}, [A]),
-        ({"filter": replace(PLAIN, name="changed", maxlines=2)}, []),
+        ({"filter": PLAIN._replace(name="changed", maxlines=2)}, []),
         ({"name": "other"}, []),
     ],
 )
@@ -254,7 +253,7 @@ def test_what_another_filter_asked_is_asked_again() -> None:
 
     async def body() -> None:
         world.feed(f"bad {A}")
-        new = jail(filter=replace(PLAIN, name="changed"))
+        new = jail(filter=PLAIN._replace(name="changed"))
         new.adopt(old, [], NOW, same_filter=False)
         world.engine.swap([new], NOW)
         past = failure(A, NOW)._replace(cursor=entry(f"bad {A}", NOW).cursor)

@@ -1,7 +1,5 @@
 """All jails together: who reads an entry, who is never counted, what a reload and an unban do."""
 
-from dataclasses import replace
-
 import pytest
 
 from f2b.addresses import parse
@@ -371,7 +369,7 @@ def test_a_ban_for_a_failure_that_two_jails_see_stands_in_both() -> None:
 
 
 def test_only_marked_jails_are_asked_and_only_their_marked_regexes() -> None:
-    filter_ = replace(PLAIN, failregex=located("bad <HOST>$", "good <HOST>$"))
+    filter_ = PLAIN._replace(failregex=located("bad <HOST>$", "good <HOST>$"))
     engine = Engine([jail(filter=filter_), jail(name="other", filter=filter_)])
     for marks, found in (
         (None, ["sshd", "other"]),
