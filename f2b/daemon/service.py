@@ -46,8 +46,9 @@ FOLLOW_UP = 5.0
 """Seconds until a position without decisions is written."""
 STEP = 2.0
 """Seconds by which wall clock and monotonic clock may drift apart before all timeouts are written anew."""
-GATHER = 0.2
-"""Seconds for which decisions may wait for company in one transaction while there is more to read at once."""
+GATHER, GATHER_OLD = 0.2, 0.5
+"""Seconds for which decisions wait for company in a transaction while there is more to read; and if it is OLD."""
+OLD = 5.0
 PURGE = 3600.0
 STOP = 5.0
 SAID = 500
@@ -278,7 +279,7 @@ class Service:
                 self._live.found()
             busy = busy or bool(decisions)
             self._gathered += decisions
-            if self._is_time(more=more):
+            if self._is_time(now, more=more):
                 self._followed = time.monotonic()
                 await self._carry_out((), self._safe())
             elif number or passed:
@@ -288,11 +289,12 @@ class Service:
             if not entries or self._stopping.is_set() or self._live.reader is not reader:
                 return busy
 
-    def _is_time(self, *, more: bool) -> bool:
+    def _is_time(self, now: float, *, more: bool) -> bool:
         """Say whether to commit now: decisions at once, or soon if more may come at once; a position alone later."""
         waited = time.monotonic() - self._followed
         if self._gathered:
-            return not more or waited > GATHER
+            old = now - self._position.time > OLD
+            return not more or waited > (GATHER_OLD if old else GATHER)
         behind = self._position.cursor is not None and self._safe() != self._recorder.committed
         return behind and waited > FOLLOW_UP
 

@@ -24,6 +24,6 @@ def commit(self: Store, batch: Batch) -> None:
 
 
 if __name__ == "__main__":
-    live.BATCH, service.GATHER = 100, 0.0  # many transactions
+    live.BATCH, service.GATHER, service.GATHER_OLD = 100, 0.0, 0.0  # many transactions
     Store.commit = commit  # type: ignore[method-assign]
     sys.exit(main())
