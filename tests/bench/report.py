@@ -111,13 +111,13 @@ def _plain(row: Row) -> dict[str, Any]:
 
 
 def _recent(row: Row, before: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Its best ratio now, and those of the runs recorded before."""
-    if row.best is None or row.judge is Judge.VALUE:
+    """Its ratio now, and those of the runs recorded before."""
+    if row.judged is None or row.judge is Judge.VALUE:
         return {}
     known: Sequence[float] = next(
-        (each.get("at best", ()) for each in before if each["what"] == row.what), ()
+        (each.get("recent", ()) for each in before if each["what"] == row.what), ()
     )
-    return {"at best": [*known, _short(row.best)][-RECENT:]}
+    return {"recent": [*known, _short(row.judged)][-RECENT:]}
 
 
 def _short(value: float) -> float:
@@ -146,7 +146,7 @@ def losses(results: Results) -> dict[str, list[str]]:
     recorded = json.loads(RECORD.read_text())["quick"]["measures"] if RECORD.exists() else {}
     found: dict[str, list[str]] = {}
     for measure, rows in results.items():
-        before = {row["what"]: row.get("at best", ()) for row in recorded.get(measure, ())}
+        before = {row["what"]: row.get("recent", ()) for row in recorded.get(measure, ())}
         if lost := [text for row in rows if (text := _loss(row, before.get(row.what, ())))]:
             found[measure] = lost
     return found
@@ -155,7 +155,7 @@ def losses(results: Results) -> dict[str, list[str]]:
 def _loss(row: Row, recorded: Sequence[float]) -> str:
     if row.must == at_most(0) and not row.met:
         return f"{row.what}: {row.judged:g} {row.note}"
-    now = row.best
+    now = row.judged
     if not recorded or now is None:
         return ""
     then = min(recorded) if row.more_is_better else max(recorded)

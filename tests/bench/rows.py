@@ -1,7 +1,7 @@
 """What a measure yields: a row of the table, with what it is measured against and what it has to reach."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 from typing import NamedTuple, TypedDict
@@ -84,12 +84,6 @@ class Row:
             case Judge.SPEED if ours and self.floor:
                 return floor / ours
         return None
-
-    @property
-    def best(self) -> float | None:
-        """What is judged, of the least times instead of the medians. Noise only adds to them."""
-        ours, peer, floor = (sorted(each)[:1] for each in (self.ours, self.peer, self.floor))
-        return replace(self, ours=ours, peer=peer, floor=floor).judged
 
     @property
     def met(self) -> bool | None:
