@@ -27,7 +27,7 @@ from f2b.journal.files import Files
 from f2b.journal.match import Group
 from f2b.journal.sift import Sift
 from f2b.journal.stride import behind, seek, taken
-from f2b.model import Entry, Position
+from f2b.model import Entry, Marks, Position
 
 __all__ = ["Gap", "JournalReader", "reached"]
 
@@ -328,11 +328,11 @@ class JournalReader:
                 if cursor != last:
                     limit -= 1
                     self.looked += 1
+                    time = self._handle._get_realtime() / 1e6
                     entry = self._entry(being_written=cursor == edge)
                     if entry is not None:
+                        entries.append(entry)
                         time = entry.time
-                        if entry.marks is None or entry.marks or self.looked % DOUBTED == 0:
-                            entries.append(entry)
                 if cursor == edge:
                     break
         except OSError:
@@ -344,15 +344,23 @@ class JournalReader:
         return entries
 
     def _entry(self, *, being_written: bool) -> Entry | None:
-        """Take the entry under the library's finger; None if it cannot be read."""
+        """Take the entry under the library's finger; None if nobody wants it, or it cannot be read."""
         try:
-            fields = self._handle._get_all()
-            while being_written and fields != (fields := self._handle._get_all()):
-                pass
-            marks, message = None, fields.get("MESSAGE")
-            if self._backlog.sift is not None and isinstance(message, bytes):
-                marks = self._backlog.sift.candidates(message, self._handle._get)
-            return taken(self._handle, fields, marks)
+            if being_written:
+                while self._handle._get_all() != self._handle._get_all():
+                    pass
+            marks = self._marks()
+            if marks is None or marks or self.looked % DOUBTED == 0:
+                return taken(self._handle, self._handle._get_all(), marks)
         except (OSError, ValueError):
             self.skipped += 1
+        return None
+
+    def _marks(self) -> Marks | None:
+        """Say who may want the entry, before more of it is fetched than its message; None: that cannot be told."""
+        if self._backlog.sift is None:
+            return None
+        try:
+            return self._backlog.sift.candidates(self._handle._get("MESSAGE"), self._handle._get)
+        except KeyError:
             return None

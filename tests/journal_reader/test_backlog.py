@@ -114,6 +114,18 @@ def test_of_live_entries_that_nobody_wants_some_are_handed_out(
     assert [bool(entry.marks) for entry in found] == [True, False, False]
 
 
+def test_the_place_moves_on_over_live_entries_that_nobody_wants(
+    feed: Journal, attach: Attach
+) -> None:
+    written(feed, 25)
+    reader = attach()
+    reader.pass_over(Every(10_000))
+    assert texts([*passing(reader)]) == ["m0"]
+    assert reader.last.time == pytest.approx(START + 24)
+    assert reader.looked == 25
+    assert drain(attach(reader.last)) == []
+
+
 def test_files_are_crossed_within_strides(folder: Path, attach: Attach) -> None:
     for part in range(3):
         with Journal(folder) as feed:
