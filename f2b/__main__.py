@@ -4,7 +4,6 @@
 # pay for the daemon, nor the daemon for them.
 
 import sys
-from collections.abc import Callable
 
 
 def main() -> int:
@@ -22,28 +21,24 @@ def main() -> int:
 
 
 def _main() -> int:
-    from f2b.daemon import garbage
+    from f2b.daemon.garbage import put_off  # of what is loaded nothing is garbage
 
-    with garbage.put_off():
-        work = _command()
-    return work()
+    with put_off():
+        from f2b.cli.args import parse
 
-
-def _command() -> Callable[[], int]:
-    """Load what was asked for, of which nothing is garbage."""
-    from f2b.cli.args import parse
-
-    args = parse(sys.argv[1:])
+        args = parse(sys.argv[1:])
     if args.command == "run":
-        from f2b.lean import without_openssl
+        with put_off():
+            from f2b.lean import without_openssl
 
-        with without_openssl():
-            from f2b.daemon.main import run
+            with without_openssl():
+                from f2b.daemon.main import run
 
-        return lambda: run(args.config, takeover=args.takeover)
-    from f2b.cli.commands import execute
+        return run(args.config, takeover=args.takeover)
+    with put_off():
+        from f2b.cli.commands import execute
 
-    return lambda: execute(args)
+    return execute(args)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ ROBUST = ("matching", "verdict", "jails", "reader", "wall")
 
 
 def run(names: Iterable[str], plan: Plan) -> report.Results:
-    """Each in a process of its own, as fresh as a daemon: after others the same work takes up to twice as long."""
+    """Each in a process of its own, as fresh as a daemon: after others the same scan takes half as long again."""
     results = {}
     for name in names:
         sys.stderr.write(f"bench: {name} …\n")

@@ -1,5 +1,6 @@
 """What can be typed."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -102,3 +103,11 @@ def test_an_interrupt_while_it_is_loaded_is_no_traceback(tmp_path: Path, command
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_where_an_interrupt_is_not_caught_yet_nothing_is_loaded() -> None:
+    begins = ast.parse((CHECKOUT / "f2b/__main__.py").read_text()).body
+    loaded = [
+        ast.unparse(each) for each in begins if isinstance(each, ast.Import | ast.ImportFrom)
+    ]
+    assert loaded == ["import sys"]
