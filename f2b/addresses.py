@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 _DOTTED = "%d.%d.%d.%d"  # a third of what ipaddress takes, and every row of a status says one
 _MAPPED = bytes(10) + b"\xff\xff"
+_new = tuple.__new__
 
 
 class Family(IntEnum):
@@ -76,9 +77,17 @@ def parse(text: str) -> Offender:
     Host bits of a network are cleared and an IPv4-mapped IPv6 address is its IPv4 address, as in fail2ban.
     Raises ValueError: a number alone, a zone index, leading zeros and host names are no addresses.
     """
-    packed = _packed(text)
-    if packed is not None:
-        return address(packed if packed[:12] != _MAPPED else packed[12:])
+    # Nearly all have neither brackets nor a length. A start reads 100,000: so it takes a tenth.
+    try:
+        if ":" not in text:
+            return address(inet_pton(AF_INET, text))
+        packed = inet_pton(AF_INET6, text)
+    except (OSError, ValueError):
+        return _other(text)
+    return address(packed if packed[:12] != _MAPPED else packed[12:])
+
+
+def _other(text: str) -> Offender:
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
     if text.isdigit() or "%" in text:
@@ -99,7 +108,9 @@ def parse(text: str) -> Offender:
 
 def address(packed: bytes) -> Offender:
     """A single address, as the kernel says it."""
-    return Offender(_INET, packed, 32) if len(packed) == 4 else Offender(_INET6, packed, 128)
+    # What the constructor does, in half the time.
+    fields = (_INET, packed, 32) if len(packed) == 4 else (_INET6, packed, 128)
+    return _new(Offender, fields)
 
 
 @lru_cache(maxsize=4096)
@@ -122,14 +133,6 @@ def is_name(text: str) -> bool:
     if len(text) > 253 or not _NAME.fullmatch(text):
         return False
     return not _NUMBER.fullmatch(text.rpartition(".")[2])
-
-
-def _packed(text: str) -> bytes | None:
-    """An address without brackets and length; None may be one, too. A start reads 100,000: ten times as fast."""
-    try:
-        return inet_pton(AF_INET6 if ":" in text else AF_INET, text)
-    except (OSError, ValueError):
-        return None
 
 
 def _offender(address: IPv4Address | IPv6Address, prefix: int) -> Offender:

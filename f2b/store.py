@@ -18,15 +18,7 @@ from f2b import addresses, decided, failpoint, outbox
 from f2b.dbfile import lock, move_aside
 from f2b.errors import Exit, NotPermittedError, StoreError, StoreVersionError
 from f2b.journal.cursor import Cursor, passed
-from f2b.model import (
-    Ban,
-    Banned,
-    Decision,
-    Lifted,
-    Position,
-    Reason,
-    Source,
-)
+from f2b.model import Ban, Decision, Lifted, Position, Reason, Source
 from f2b.outbox import Row
 from f2b.schema import APPLICATION, FROM_OLDER, SCHEMA, VERSION
 
@@ -215,10 +207,10 @@ class Store:
             if not passed(cursor, position) and (who := self._offender(address)) is not None:
                 yield cursor, who
 
-    def bans(self, jail: str) -> Iterator[Banned | Lifted]:
-        """The last ban of each offender."""
-        # There may be 100,000, and a start waits for them: to group them would take half as long again. BLOB, because
-        # the text_factory would be called for each of these texts.
+    def bans(self, jail: str) -> Iterator[Ban | Lifted]:
+        """The last ban of each offender, or how it ended."""
+        # There may be 100,000, and a start waits for them: to group them would take half as long again, and so would
+        # Ban's own constructor. BLOB, because the text_factory would be called for each of these texts.
         query = (
             "SELECT CAST(offender AS BLOB), start, until, offence, CAST(source AS BLOB), failures, session, "
             "reason, ended FROM bans WHERE jail = ? ORDER BY offender DESC, offence DESC"
@@ -233,8 +225,9 @@ class Store:
             before = text
             if (who := self._offender(text.decode("utf-8", "replace"))) is None:
                 continue
-            ban = Ban(jail, who, start, until, offence, sources[source], failures, session)
-            yield Lifted(ban, Reason(reason), ended) if reason else Banned(ban)
+            fields = (jail, who, start, until, offence, sources[source], failures, session)
+            ban = tuple.__new__(Ban, fields)
+            yield Lifted(ban, Reason(reason), ended) if reason else ban
 
     def newest(self, jail: str) -> float:
         """The time of a jail's newest failure, counting or not; 0 if there is none."""

@@ -67,16 +67,16 @@ class Nftables:
         self, jails: Sequence[JailWall], own: Sequence[Offender], bans: Iterable[Ban], now: float
     ) -> list[Refused]:
         self._prepare(jails)
-        wanted: dict[Where, dict[bytes, Ban]] = {
-            place: {} for name in self._walls for place in layout.host_places(name)
-        }
+        wanted: defaultdict[Where, dict[bytes, Ban]] = defaultdict(dict)
+        for name in self._walls:
+            wanted |= {place: {} for place in layout.host_places(name)}
         strangers = []
         for ban in bans:
             if ban.jail not in self._walls:
                 strangers.append(stranger(Put(ban)))
             elif ban.lasts(now):
                 family, packed, prefix = ban.offender
-                wanted.setdefault((ban.jail, family, prefix), {})[packed] = ban
+                wanted[ban.jail, family, prefix][packed] = ban
         places = {Place(*where): those for where, those in wanted.items()}
         return strangers + self._establish(own, places, now)
 

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -60,41 +61,51 @@ def _parts(directory: Path, notifier: Notifier, *, takeover: bool) -> Parts:
     assembly = assemble(config)
     for problem in assembly.problems:
         events.write(LEVELS[problem.severity], str(problem))
-    store = Store(settings.dbfile)
-    if store.set_aside is not None:
-        events.error(
-            f"{settings.dbfile} was corrupt: moved to {store.set_aside}, starting with an empty one"
-        )
-    garbage.search_once()  # of reading files much is left, of reading the store nothing
-    now = time.time()
-    for jail in assembly.jails:
-        remember(jail, store, now)
-    newest = max((store.newest(jail.name) for jail in assembly.jails), default=0.0)
-    if newest > now + 1:
-        events.warning(
-            "the clock is behind the newest failure known: until it is right, no ban is lifted"
-        )
-    if store.damaged:
-        events.error(f"{settings.dbfile}: {store.damaged} rows make no sense and are left out")
     instance = _instance(settings.dbfile)
-    choice = backend(
-        _backend_name(assembly.jails),
-        settings,
-        instance=instance,
-        takeover=takeover,
-        walls=[jail.settings.wall for jail in assembly.jails],
-        now=now,
-    )
+    # Trying what works here is waiting for the kernel, which needs no processor: it is done beside the rest.
+    with ThreadPoolExecutor(1) as beside:
+        choosing = beside.submit(
+            backend,
+            _backend_name(assembly.jails),
+            settings,
+            instance=instance,
+            takeover=takeover,
+            walls=[jail.settings.wall for jail in assembly.jails],
+            now=time.time(),
+        )
+        store, newest = _restored(assembly.jails, settings.dbfile, events)
+    choice = choosing.result()
     wall = choice.backend
     if choice.why:
         events.warning(f"the wall is {wall.name}, because of {choice.why}")
     else:
         events.notice(f"the wall is {wall.name}")
     if store.set_aside is not None:
-        _adopt(wall, assembly.jails, store, now)
+        _adopt(wall, assembly.jails, store, time.time())
     engine = Engine(assembly.jails, newest=newest)
     clear = partial(sweep, wall, settings, instance)
     return Parts(config, events, store, engine, wall, notifier, choice.why, clear)
+
+
+def _restored(jails: Sequence[Jail], dbfile: Path, events: Events) -> tuple[Store, float]:
+    """Let the jails remember what is stored, up to the newest failure: its time."""
+    store = Store(dbfile)
+    if store.set_aside is not None:
+        events.error(
+            f"{dbfile} was corrupt: moved to {store.set_aside}, starting with an empty one"
+        )
+    garbage.search_once()  # of reading files much is left, of reading the store nothing
+    now = time.time()
+    for jail in jails:
+        remember(jail, store, now)
+    newest = max((store.newest(jail.name) for jail in jails), default=0.0)
+    if newest > now + 1:
+        events.warning(
+            "the clock is behind the newest failure known: until it is right, no ban is lifted"
+        )
+    if store.damaged:
+        events.error(f"{dbfile}: {store.damaged} rows make no sense and are left out")
+    return store, newest
 
 
 def _adopt(wall: Backend, jails: Sequence[Jail], store: Store, now: float) -> None:

@@ -74,7 +74,7 @@ class Jail:
     def restore(
         self,
         failures: Iterable[tuple[Offender, float]],
-        bans: Iterable[Banned | Lifted],
+        bans: Iterable[Ban | Lifted],
         newest: float,
         now: float,
     ) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 from f2b.addresses import Offender
-from f2b.model import Ban, Banned, Lifted, Reason
+from f2b.model import Ban, Lifted, Reason
 
 TRAIL = 5.0
 """Seconds after a ban's last failure in which lines of the same session still belong to it."""
@@ -39,13 +39,15 @@ class Ledger:
         """The bans in force."""
         return (ban for offender, ban in self._last.items() if offender not in self._over)
 
-    def load(self, history: Iterable[Banned | Lifted]) -> None:
+    def load(self, history: Iterable[Ban | Lifted]) -> None:
         """Take over the last ban of each offender, in force or over."""
         over = []
-        for event in history:
-            self._last[event.ban.offender] = event.ban
-            if isinstance(event, Lifted):
-                over.append(event)
+        for last in history:
+            if isinstance(last, Lifted):
+                over.append(last)
+                self._last[last.ban.offender] = last.ban
+            else:
+                self._last[last.offender] = last
         for event in sorted(over, key=lambda event: event.at):
             self._end(event)
         self._sort_ends()

@@ -90,13 +90,13 @@ def test_a_failure_in_full(store: Store) -> None:
 )
 def test_a_ban_in_full(store: Store, ban: Ban) -> None:
     write(store, Banned(ban))
-    assert list(store.bans("sshd")) == [Banned(ban)]
+    assert list(store.bans("sshd")) == [ban]
 
 
 def test_a_prolonged_ban_has_its_new_end(store: Store) -> None:
     longer = BAN._replace(until=1700.5)
     write(store, Banned(BAN), Prolonged(longer))
-    assert list(store.bans("sshd")) == [Banned(longer)]
+    assert list(store.bans("sshd")) == [longer]
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -107,7 +107,7 @@ def test_a_lifted_ban_has_its_end_and_reason(store: Store, reason: Reason) -> No
 
 def test_a_revived_ban_is_in_force(store: Store) -> None:
     write(store, Banned(BAN), Lifted(BAN, Reason.EXPIRED, 1600.5), Prolonged(BAN))
-    assert list(store.bans("sshd")) == [Banned(BAN)]
+    assert list(store.bans("sshd")) == [BAN]
 
 
 def test_a_ban_that_begins_again_after_a_purge_is_the_first_and_in_force(store: Store) -> None:
@@ -115,13 +115,13 @@ def test_a_ban_that_begins_again_after_a_purge_is_the_first_and_in_force(store: 
     again = BAN._replace(start=9000.0, until=9600.0)
     write(store, Banned(BAN), Lifted(BAN, Reason.EXPIRED, 1600.5))
     write(store, Banned(again))
-    assert list(store.bans("sshd")) == [Banned(again)]
+    assert list(store.bans("sshd")) == [again]
 
 
 def test_of_several_bans_the_last_comes_back(store: Store) -> None:
     second = Ban("sshd", A, 3000, 3600, offence=2)
     write(store, Banned(BAN), Lifted(BAN, Reason.EXPIRED, 1600.5), Banned(second))
-    assert list(store.bans("sshd")) == [Banned(second)]
+    assert list(store.bans("sshd")) == [second]
 
 
 def test_a_ban_consumes_failures(store: Store) -> None:
@@ -332,12 +332,12 @@ def test_memory_and_store_purge_the_same_bans(store: Store) -> None:
     store.purge_bans(late - 3600)
     sshd.ledger.purge(late - 3600, 1000)
     write(store, *fail(sshd, str(A), late + 4000))
-    (event,) = store.bans("sshd")
-    assert event == Banned(next(iter(sshd.ledger)))
-    assert event.ban.offence == 2
+    (ban,) = sshd.ledger
+    assert list(store.bans("sshd")) == [ban]
+    assert ban.offence == 2
 
 
 def test_bans_in_force_are_never_purged(store: Store) -> None:
     write(store, Banned(BAN))
     store.purge_bans(1e12)
-    assert list(store.bans("sshd")) == [Banned(BAN)]
+    assert list(store.bans("sshd")) == [BAN]

@@ -7,7 +7,7 @@ from f2b.config.problems import Problem, Severity
 from f2b.config.settings import DaemonSettings, FilterSettings, JailSettings
 from f2b.decide.assemble import Assembly, assemble
 from f2b.decide.jail import Jail
-from f2b.model import Ban, Banned
+from f2b.model import Ban
 from tests.unit.decide.making import HERE, fail, located, network, settings
 
 BAD = FilterSettings(name="bad", failregex=located("(<HOST>"), journalmatch=located("_COMM=a"))
@@ -56,7 +56,7 @@ def test_everything_that_is_wrong_with_a_filter_is_told() -> None:
 
 def test_a_broken_jail_reads_nothing_but_holds_its_bans() -> None:
     bad = by_name(assembled(settings(name="bad", filter=BAD)))["bad"]
-    bad.restore([], [Banned(Ban("bad", network("192.0.2.7"), 100, 700))], 100, 100)
+    bad.restore([], [Ban("bad", network("192.0.2.7"), 100, 700)], 100, 100)
     assert bad.match is None
     assert bad.ledger.get(network("192.0.2.7"))
 

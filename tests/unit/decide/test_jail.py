@@ -5,7 +5,7 @@ import pytest
 from f2b.decide.jail import EXPIRED_AT_ONCE
 from f2b.decide.tally import SLACK
 from f2b.errors import FilterError
-from f2b.model import Ban, Banned, Found, Lifted, Reason
+from f2b.model import Ban, Found, Lifted, Reason
 from tests.unit.decide.making import (
     CUSTOM,
     PLAIN,
@@ -324,7 +324,7 @@ def test_a_newest_failure_ahead_of_the_clock_makes_no_restored_one_stale() -> No
 
 def test_restored_bans_are_among_all_that_were() -> None:
     sshd = jail()
-    sshd.restore([], [Banned(Ban("sshd", network(A), 100, 900))], 100, 120)
+    sshd.restore([], [Ban("sshd", network(A), 100, 900)], 100, 120)
     assert sshd.banned == 1
 
 

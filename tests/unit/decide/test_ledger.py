@@ -2,7 +2,7 @@
 
 from f2b.addresses import Offender, parse
 from f2b.decide.ledger import TRAIL, Ledger
-from f2b.model import Ban, Banned, Lifted, Reason
+from f2b.model import Ban, Lifted, Reason
 
 A = parse("192.0.2.7")
 B = parse("192.0.2.8")
@@ -189,7 +189,7 @@ def test_nothing_ends_first_in_an_empty_ledger() -> None:
 
 def test_what_was_loaded_is_in_force() -> None:
     held = ledger()
-    held.load([Banned(ban())])
+    held.load([ban()])
     assert [each.offender for each in held] == [A]
     assert [each.ban.offender for each in held.expire(1600, MANY)] == [A]
 
