@@ -11,7 +11,7 @@ from f2b.addresses import Family, Offender, parse
 from f2b.model import Ban, Banned, Failure, Found, Position, Source
 from f2b.store import Batch, Store
 from tests.bench.daemons import Peer, Tail
-from tests.bench.meter import cost, resident
+from tests.bench.meter import cost, resident, settle
 from tests.bench.plan import Plan
 from tests.bench.rows import Row, at_most
 from tests.e2e.scenes import THREE
@@ -38,6 +38,7 @@ def bulk(plan: Plan) -> Iterable[Row]:
         fill(daemon, bans=count)
         text = ruleset(offenders(count))
         for _ in range(plan.rounds):
+            settle()
             start.append(cost(lambda: daemon.start(timeout=60)).wall)
             standing = listed(server)
             assert standing == count, f"{standing} bans in the kernel"
@@ -88,6 +89,7 @@ def thousand(plan: Plan) -> Iterable[Row]:
                 Daemon(Path(room, f"ours-{number}"), feed.folder, server, jails=THREE)
             ) as daemon:
                 daemon.start()
+                settle()
                 hand.append(cost(lambda: daemon.cli("ban", "sshd", *addresses)).wall)
                 assert listed(server, "addr-set-sshd") == BY_HAND
                 daemon.stop()

@@ -14,7 +14,7 @@ from f2b.detect.sieve import Sieve
 from f2b.journal.sift import Field
 from f2b.model import Entry
 from tests.bench.entries import Program, Writer
-from tests.bench.meter import cost
+from tests.bench.meter import cost, settle
 from tests.bench.plan import Plan
 from tests.bench.rows import Judge, Row, at_least
 from tests.bench.stock import STOCK, jail_local, others
@@ -52,6 +52,7 @@ def _rows(
     few, many = jails(0), jails(ALL, twice=False)
     sieves, times = [made(few), made(many)], ([], [])  # type: ignore[var-annotated]
     for _ in range(plan.rounds):
+        settle()
         for each, found in zip(sieves, times, strict=True):
             took = plan.time(cost(lambda: ask(each, noise)))  # noqa: B023
             found.append(took / len(noise) * 1e6)

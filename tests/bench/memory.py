@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tests.bench.daemons import Ours, Peer, Tail
 from tests.bench.journals import journal
-from tests.bench.meter import cost, resident
+from tests.bench.meter import cost, resident, settle
 from tests.bench.plan import Plan
 from tests.bench.rows import Judge, Row, at_most
 from tests.bench.stock import jail_local, others
@@ -60,6 +60,7 @@ def _idle(plan: Plan, jails: int) -> Idle:
     ):
         for number in range(plan.rounds):
             ours.attach(folder, past=True)
+            settle()
             found.ready.append(cost(lambda: ours.daemon.start(timeout=60)).wall)
             time.sleep(REST)
             found.size.append(resident(ours.pid) / 1e6)
@@ -85,6 +86,7 @@ def ping(plan: Plan) -> Iterable[Row]:
             tail = Tail(peer.log, "' started")
             wait_until(lambda: tail.has("' started", 3), "fail2ban")
             for _ in range(2 * plan.rounds + 1):
+                settle()
                 ours.append(cost(lambda: daemon.daemon.cli("--socket", where, "ping")).wall * 1000)
                 theirs.append(cost(lambda: peer.client("ping")).wall * 1000)
                 empty = [sys.executable, "-c", "pass"]

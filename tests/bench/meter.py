@@ -5,11 +5,13 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 TURNS = 500_000
+CALM, LEARN, PATIENCE = 1.25, 3.0, 10.0
+"""As slow as this many of the fastest turns is calm; seconds to learn what they take, and to wait for it."""
 _END = object()
 
 
@@ -48,13 +50,35 @@ def _used() -> float:
 
 def turn() -> float:
     """Nanoseconds for a turn of an empty loop: Python's pace, which on a shared machine halves for minutes."""
+    return min(_turns())
+
+
+def settle() -> None:
+    """Wait a while until the machine is at its own pace: before what is judged in seconds, and not by a ratio."""
+    patience = time.monotonic() + PATIENCE
+    fastest = _fastest()
+    while max(_turns()) > CALM * fastest and time.monotonic() < patience:
+        time.sleep(0.1)
+
+
+@cache
+def _fastest() -> float:
+    over = time.monotonic() + LEARN
+    fastest = turn()
+    while time.monotonic() < over:
+        fastest = min(fastest, turn())
+        time.sleep(0.1)
+    return fastest
+
+
+def _turns() -> list[float]:
     times = []
     for _ in range(5):
         began = time.perf_counter()
         for _ in range(TURNS):
             pass
-        times.append(time.perf_counter() - began)
-    return min(times) / TURNS * 1e9
+        times.append((time.perf_counter() - began) / TURNS * 1e9)
+    return times
 
 
 def cpu(pid: int) -> float:

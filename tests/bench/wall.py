@@ -17,7 +17,7 @@ from f2b.daemon import garbage
 from f2b.daemon.enforcer import Enforcer, Key, Wall
 from f2b.model import Ban, Banned, Lifted, Reason
 from tests.bench.bulk import flush, ruleset
-from tests.bench.meter import Cost, cost, waited
+from tests.bench.meter import Cost, cost, settle, waited
 from tests.bench.plan import Plan
 from tests.bench.rows import Judge, Row, at_least, at_most
 from tests.support.netns import Namespace
@@ -46,6 +46,7 @@ def _restore(plan: Plan, family: Family) -> Iterable[Row]:
     with Namespace() as server, Namespace() as other:
         wall = _wall_in(server)
         for _ in range(plan.rounds):
+            settle()
             took = cost(lambda: wall.start([JAIL], [], bans, time.time()))
             ours.append(plan.time(took))
             rate.append(len(bans) / took.cpu / 1000)
