@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 TURNS = 500_000
-CALM, LEARN, PATIENCE = 1.25, 3.0, 10.0
+CALM, LEARN, PATIENCE = 1.25, 10.0, 10.0
 """As slow as this many of the fastest turns is calm; seconds to learn what they take, and to wait for it."""
 _END = object()
 

@@ -15,7 +15,7 @@ from tests.bench.journals import journal, size
 from tests.bench.meter import Cost, cost
 from tests.bench.plan import Plan
 from tests.bench.reader import bare_loop
-from tests.bench.rows import Goal, Judge, Row, at_least, at_most
+from tests.bench.rows import NONE, Goal, Judge, Row, at_least, at_most
 from tests.bench.stock import jail_local, others, units
 from tests.support.netns import Namespace
 from tests.support.processes import CHECKOUT
@@ -46,9 +46,7 @@ def race(plan: Plan) -> Iterable[Row]:
     yield _unlike(stock[0].found, peer[0].found)
     theirs, mine = ([plan.time(run) for run in runs] for runs in (peer, own))
     name = f"{size(folder):,} entries"
-    # The quick form counts the daemon's CPU time alone, over so few entries that most of it is the first of them.
-    whole = not plan.quick
-    goal = Goal(judge=Judge.GAIN, must=at_least(12) if whole else None, aim=at_least(20))
+    goal = Goal(judge=Judge.GAIN, must=at_least(12), aim=at_least(20))
     yield Row(
         what=f"{name}, fail2ban's filters", ours=[plan.time(run) for run in stock], peer=theirs,
         **goal,
@@ -56,7 +54,7 @@ def race(plan: Plan) -> Iterable[Row]:
     yield Row(what=f"{name}, our filters", ours=mine, peer=theirs, **goal)
     yield Row(
         what=f"{name}, our filters; floor: journalctl -o cat", ours=mine, floor=printed,
-        judge=Judge.COST, must=at_most(1) if whole else None,
+        judge=Judge.COST, must=at_most(1),
     )  # fmt: skip
     yield Row(
         what=f"{name}, our filters; floor: next + MESSAGE", ours=mine, floor=bare,
@@ -89,7 +87,7 @@ def sixty(plan: Plan) -> Iterable[Row]:
         what=f"{plan.many_entries:,} entries, 60 jails; floor: 3 jails",
         ours=[run.cpu if plan.quick else run.reading for run in many],
         floor=[run.cpu if plan.quick else run.reading for run in few],
-        judge=Judge.COST, must=None if plan.quick else at_most(2), aim=at_most(1.5),
+        judge=Judge.COST, must=at_most(2), aim=at_most(1.5),
     )  # fmt: skip
 
 
@@ -104,6 +102,6 @@ def _unlike(ours: Found, peer: Found) -> Row:
     said = [f"{next(iter(found))} by {who}" for who, found in only.items() if found]
     return Row(
         what=f"of {peer.total():,} failures, found by one alone", unit="",
-        ours=[only["f2b"].total() + only["fail2ban"].total()], must=at_most(0),
+        ours=[only["f2b"].total() + only["fail2ban"].total()], must=NONE,
         note=", ".join(said),
     )  # fmt: skip

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.plot import svg
-from tests.bench.rows import Judge, Row, at_most
+from tests.bench.rows import NONE, Judge, Row
 from tests.bench.stock import PACKAGE
 from tests.support.processes import CHECKOUT
 
@@ -153,7 +153,7 @@ def losses(results: Results) -> dict[str, list[str]]:
 
 
 def _loss(row: Row, recorded: Sequence[float]) -> str:
-    if row.must == at_most(0) and not row.met:
+    if row.must == NONE and not row.met:
         return f"{row.what}: {row.judged:g} {row.note}"
     now = row.judged
     if not recorded or now is None:

@@ -46,6 +46,10 @@ def at_most(value: float) -> Bound:
     return Bound(value)
 
 
+NONE = at_most(0)
+"""What must not happen at all: held against every run, however short."""
+
+
 class Series(NamedTuple):
     """What grows along an axis, to be drawn."""
 
