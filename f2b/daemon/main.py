@@ -61,8 +61,13 @@ def _parts(directory: Path, notifier: Notifier, *, takeover: bool) -> Parts:
     assembly = assemble(config)
     for problem in assembly.problems:
         events.write(LEVELS[problem.severity], str(problem))
+    store = Store(settings.dbfile)  # first, since one in use means that nothing must be touched
+    if store.set_aside is not None:
+        events.error(
+            f"{settings.dbfile} was corrupt: moved to {store.set_aside}, starting with an empty one"
+        )
     instance = _instance(settings.dbfile)
-    # Trying what works here is waiting for the kernel, which needs no processor: it is done beside the rest.
+    # Trying what works here is waiting for the kernel, which needs no processor: it is done beside the reading.
     with ThreadPoolExecutor(1) as beside:
         choosing = beside.submit(
             backend,
@@ -73,7 +78,7 @@ def _parts(directory: Path, notifier: Notifier, *, takeover: bool) -> Parts:
             walls=[jail.settings.wall for jail in assembly.jails],
             now=time.time(),
         )
-        store, newest = _restored(assembly.jails, settings.dbfile, events)
+        newest = _restore(assembly.jails, store, events)
     choice = choosing.result()
     wall = choice.backend
     if choice.why:
@@ -87,13 +92,8 @@ def _parts(directory: Path, notifier: Notifier, *, takeover: bool) -> Parts:
     return Parts(config, events, store, engine, wall, notifier, choice.why, clear)
 
 
-def _restored(jails: Sequence[Jail], dbfile: Path, events: Events) -> tuple[Store, float]:
-    """Let the jails remember what is stored, up to the newest failure: its time."""
-    store = Store(dbfile)
-    if store.set_aside is not None:
-        events.error(
-            f"{dbfile} was corrupt: moved to {store.set_aside}, starting with an empty one"
-        )
+def _restore(jails: Sequence[Jail], store: Store, events: Events) -> float:
+    """Let the jails remember what is stored; the time of the newest failure."""
     garbage.search_once()  # of reading files much is left, of reading the store nothing
     now = time.time()
     for jail in jails:
@@ -104,8 +104,8 @@ def _restored(jails: Sequence[Jail], dbfile: Path, events: Events) -> tuple[Stor
             "the clock is behind the newest failure known: until it is right, no ban is lifted"
         )
     if store.damaged:
-        events.error(f"{dbfile}: {store.damaged} rows make no sense and are left out")
-    return store, newest
+        events.error(f"{store.path}: {store.damaged} rows make no sense and are left out")
+    return newest
 
 
 def _adopt(wall: Backend, jails: Sequence[Jail], store: Store, now: float) -> None:

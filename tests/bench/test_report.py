@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import report
+from tests.bench import measures, report
 from tests.bench.entries import SHARE, Writer
 from tests.bench.plot import svg
-from tests.bench.rows import Judge, Row, Series, at_least, at_most
+from tests.bench.rows import NONE, Judge, Row, Series, at_least, at_most
 
 GAIN = Row(
     what="verdict", ours=[2.0, 1.0, 3.0], peer=[20.0, 90.0, 30.0], judge=Judge.GAIN,
@@ -55,8 +55,13 @@ def test_what_was_measured_again_counts_as_much(record: Path) -> None:
     assert not lost(again["measure"][0], record, 0.75)
 
 
+def test_the_quick_form_has_no_goal_but_what_must_never_be() -> None:
+    never = Row(what="found by one alone", ours=[1], must=NONE)
+    assert [measures.compared(row).must for row in (GAIN, never)] == [None, NONE]
+
+
 def test_a_failure_that_one_alone_has_found_is_a_loss() -> None:
-    unlike = Row(what="found by one alone", ours=[1], must=at_most(0))
+    unlike = Row(what="found by one alone", ours=[1], must=NONE)
     assert report.losses({"verdict": [unlike]})
 
 
